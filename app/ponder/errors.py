@@ -1,0 +1,85 @@
+"""Everything that can go wrong, as one tree.
+
+* PonderError
+  x InputError            the user's words, numbers or files cannot be used as they are
+    + BudgetError         a budget below zero, a floor above its cap
+    + PromptTooLong       the prompt leaves no room in the context
+    + UnknownName         no model, setting or command of that name; lists the right ones
+    + SettingsError       config.toml or models.toml cannot be read
+  x ModelError            a model file that cannot be used
+    + NotAModel           missing, not a GGUF, or damaged
+    + UnsupportedModel    a GGUF that llama.cpp, or ponder, cannot run
+  x EngineError           the engine failed while it ran
+    + ContextFull         no room left for a sequence; raised before anything is decoded
+    + BuildBroken         this build of llama.cpp does not work on this machine
+
+Each has a message that says what happened and a hint that says what to do about it.
+This module knows nothing of terminals: whoever catches an error decides how to show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PonderError(Exception):
+    """Base of all: `message` says what happened, `hint` what to do (may be empty)."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(PonderError):
+    """The user's words, numbers or files cannot be used as they are."""
+
+
+class BudgetError(InputError):
+    """A budget that means nothing: below zero, or a floor above its cap."""
+
+
+class PromptTooLong(InputError):
+    """The prompt leaves no room for thought and answer in the context."""
+
+
+class UnknownName(InputError):
+    """No such name; the hint lists the right ones, nearest first."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        listed = near + [n for n in names if n not in near]
+        self.known = tuple(names)
+        lead = f"Did you mean {near[0]}? " if near else ""
+        told = f"{lead}Known: {', '.join(listed)}." if listed else "None is known here."
+        super().__init__(f"There is no {kind} called {name!r}.", f"{told} {hint}".strip())
+
+
+class SettingsError(InputError):
+    """config.toml or models.toml cannot be read, or says something impossible."""
+
+
+class ModelError(PonderError):
+    """A model file that cannot be used."""
+
+
+class NotAModel(ModelError):
+    """Missing, not a GGUF, or damaged."""
+
+
+class UnsupportedModel(ModelError):
+    """A GGUF that this llama.cpp, or ponder, cannot run."""
+
+
+class EngineError(PonderError):
+    """The engine failed while it ran."""
+
+
+class ContextFull(EngineError):
+    """No room left in the context; raised before anything is decoded."""
+
+
+class BuildBroken(EngineError):
+    """This build of llama.cpp does not work on this machine."""

@@ -1,0 +1,314 @@
+"""The plain words that every room shares. Standard library only, frozen, no behaviour but sums.
+
+Token counts are integers, times are seconds, text is what a person may see. Nothing here
+knows an engine, a file, a clock or a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+
+Seq = Hashable
+"""A handle of one token sequence inside an engine; opaque to everybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. An assistant's `content` is its answer, never its thinking."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn; the order of the chain is llama.cpp's own.
+
+    The defaults are DeepSeek's advice for R1 and its distills (temperature 0.6, top-p 0.95);
+    everything else is off.
+    """
+
+    temperature: float = 0.6
+    """0 takes the most likely token each time."""
+    top_p: float = 0.95
+    """Nucleus: the smallest set of tokens with this much probability. 1 is off."""
+    top_k: int = 0
+    """Only the k most likely tokens. 0 is off."""
+    min_p: float = 0.0
+    """Only tokens at least this fraction as likely as the best one. 0 is off."""
+    repeat_penalty: float = 1.0
+    """Divides the logits of recent tokens. 1 is off."""
+    frequency_penalty: float = 0.0
+    """Taken from a recent token's logit for each time it occurred."""
+    presence_penalty: float = 0.0
+    """Taken once from the logit of every recent token."""
+    penalty_last_n: int = 64
+    """How many tokens count as recent for the three penalties."""
+    dry_multiplier: float = 0.0
+    """DRY ("don't repeat yourself"): strength against repeated sequences. 0 is off."""
+    dry_base: float = 1.75
+    """DRY: growth of the penalty with the length of the repetition."""
+    dry_allowed_length: int = 2
+    """DRY: repetitions up to this length go unpunished."""
+    dry_last_n: int = 1024
+    """DRY: how far back it looks, in tokens."""
+    seed: int = 0
+    """Same seed, same machine, same batch: same tokens."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether what was said before changes what is drawn next (penalties, DRY)."""
+        return bool(
+            self.dry_multiplier
+            or self.frequency_penalty
+            or self.presence_penalty
+            or self.repeat_penalty != 1.0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a model may think about one question, in tokens that it samples itself."""
+
+    cap: int | None = None
+    """At most this many thinking tokens; None: as many as the context holds. 0 is off."""
+    floor: int = 0
+    """At least this many: an earlier end is withdrawn and the model is told to wait."""
+    thinking: bool = True
+    """False answers at once, with the family's own way of not thinking."""
+    answer_reserve: int = 512
+    """Context kept free for the answer, whatever the thinking does."""
+    max_answer: int | None = None
+    """At most this many answer tokens; None: as many as the context holds."""
+
+
+class Channel(StrEnum):
+    """Where a piece of text belongs."""
+
+    THOUGHT = "thought"
+    ANSWER = "answer"
+
+
+class Finish(StrEnum):
+    """How the thinking ended: exactly one true word."""
+
+    CLOSED = "closed"
+    """The model ended it itself."""
+    CAP = "cap"
+    """The budget was spent."""
+    CONTEXT = "context"
+    """The context had no more room, the answer's reserve aside."""
+    USER = "user"
+    """Somebody asked for the answer now."""
+    OFF = "off"
+    """Thinking was switched off, or the budget was too small to think with."""
+    NONE = "none"
+    """This model does not think."""
+    CANCELLED = "cancelled"
+    """The question was cancelled while it thought."""
+
+
+class AnswerEnd(StrEnum):
+    """How the answer ended."""
+
+    STOP = "stop"
+    """The model ended its turn."""
+    LIMIT = "limit"
+    """The limit on answer tokens was reached."""
+    CONTEXT = "context"
+    """The context was full."""
+    CANCELLED = "cancelled"
+    """The question was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one engine step did to one sequence: ids and bytes, never half-decoded text.
+
+    The last sampled token is pending: it enters the context only with the next step, so it
+    can still be withdrawn or replaced.
+    """
+
+    seq: Seq
+    tokens: tuple[int, ...] = ()
+    """Sampled in this step, in order; empty while the prompt is still being read."""
+    pieces: tuple[bytes, ...] = ()
+    """The bytes of each token, as long as `tokens`."""
+    gaps: tuple[tuple[float, ...], ...] = ()
+    """For each token, for each watched id: the best logit less that id's. Empty if none is."""
+    prefilled: int = 0
+    """Prompt tokens decoded in this step."""
+    cached: int = 0
+    """Prompt tokens found in the KV cache, told once, with the first chunk."""
+    seconds: float = 0.0
+    """How long the whole step took, all sequences together."""
+    busy: int = 1
+    """How many sequences shared the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of text of one channel and one author."""
+
+    channel: Channel
+    text: str
+    forced: bool = False
+    """True where ponder put the words into the model's mouth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Where the tokens and the seconds of one trace went."""
+
+    prompt: int = 0
+    """Tokens of the prompt, cached ones included."""
+    cached: int = 0
+    """Prompt tokens that needed no decoding."""
+    think: int = 0
+    """Sampled by the model while it thought."""
+    forced: int = 0
+    """Put in by ponder: closing words, "Wait", answer lead-ins."""
+    probe: int = 0
+    """Spent on looking ahead, never part of the trace."""
+    answer: int = 0
+    """Sampled by the model as its answer."""
+    wasted: int = 0
+    """Sampled and withdrawn."""
+    prefill_seconds: float = 0.0
+    """Until the prompt was read."""
+    decode_seconds: float = 0.0
+    """From then on, this sequence's steps only."""
+
+    @property
+    def sampled(self) -> int:
+        """All tokens that the model sampled, withdrawn ones included."""
+        return self.think + self.probe + self.answer + self.wasted
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Sampled tokens a second while decoding; 0 before the first."""
+        return self.sampled / self.decode_seconds if self.decode_seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One finished question: what was thought, what was answered, and the account of it."""
+
+    spans: tuple[Span, ...]
+    tokens: tuple[int, ...]
+    """Every token after the prompt, in context order."""
+    forced: tuple[bool, ...]
+    """For each token, whether ponder put it there."""
+    finish: Finish
+    answer_end: AnswerEnd
+    last_resort: bool
+    """Whether ponder had to lead the model to an answer."""
+    budget: int | None
+    """Thinking tokens it was allowed in the end; None where it does not think."""
+    usage: Usage
+    sampling: Sampling
+
+    @property
+    def thought(self) -> str:
+        """The thinking, ponder's own words included."""
+        return "".join(s.text for s in self.spans if s.channel is Channel.THOUGHT)
+
+    @property
+    def answer(self) -> str:
+        """The answer, without surrounding blank space."""
+        return "".join(s.text for s in self.spans if s.channel is Channel.ANSWER).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The question was admitted: its room in the context is reserved."""
+
+    question: int
+    prompt_tokens: int
+    budget: int | None
+    """Effective cap in thinking tokens; None where the model will not think."""
+    limited_by: Literal["budget", "context", "off", "none"]
+    """Which limit made the cap what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """So much of the prompt has been read."""
+
+    question: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """New text of a trace."""
+
+    question: int
+    span: Span
+    think_tokens: int
+    """Thinking tokens sampled so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The thinking is over."""
+
+    question: int
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The trace is complete; nothing follows for this question."""
+
+    question: int
+    trace: Trace
+
+
+Event = Started | Prefilled | Text | Closed | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one family of models opens, closes and extends its thinking: plain words, no ids.
+
+    Data of the catalogue. `thinking.protocol` turns it into token ids with a vocabulary.
+    """
+
+    name: str
+    open: str = ""
+    """Opens the thinking; appended to the prompt unless the template has already done so."""
+    ends: tuple[str, ...] = ()
+    """Tags that end the thinking; the first is the one ponder writes. None: no thinking."""
+    close: str = ""
+    """What ponder writes to end it, the first end tag included."""
+    farewell: str = ""
+    """Words before `close` when a budget cuts a thought short."""
+    answer_label: str = ""
+    """A label that the answer may begin with and that nobody needs to see."""
+    wait: str = "Wait"
+    """What keeps a model thinking that wanted to stop."""
+    last_resort: str = "\n\n**Final Answer**\n\n"
+    """What leads to an answer when none came."""
+    last_resort_boxed: str = "\n\n**Final Answer**\n\n\\boxed{"
+    """The same, where the question asks for a boxed answer."""
+    nothink: str = ""
+    """Whole thinking block that means "don't", opening included."""
+    smallest: int = 1
+    """Budgets below this are not worth thinking with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long job has come, in units of its own."""
+
+    job: str
+    done: int
+    total: int
+    detail: str = field(default="")
