@@ -7,14 +7,51 @@ knows an engine, a file, a clock or a screen.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 Role = Literal["system", "user", "assistant"]
 
 Seq = Hashable
 """A handle of one token sequence inside an engine; opaque to everybody else."""
+
+
+class Vocabulary(Protocol):
+    """The tokens of one model: text to ids and ids to bytes."""
+
+    @property
+    def size(self) -> int:
+        """How many token ids there are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any token: tells two vocabularies apart."""
+
+    @property
+    def bos(self) -> int | None:
+        """The token that begins every sequence, if there is one."""
+
+    @property
+    def eos(self) -> int | None:
+        """The token that ends a sequence, if there is one."""
+
+    @property
+    def add_bos(self) -> bool:
+        """Whether the model expects `bos` in front of its prompts."""
+
+    @property
+    def chat_template(self) -> str | None:
+        """The vendor's Jinja template, if the file has one."""
+
+    def encode(self, text: str, special: bool) -> list[int]:
+        """Text to ids, nothing added; `special` reads tags as the tokens they name."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token; a special token gives its tag."""
+
+    def is_end(self, token: int) -> bool:
+        """Whether the model ends its turn with this token (EOS, EOT and their like)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +207,7 @@ class Usage:
     cached: int = 0
     """Prompt tokens that needed no decoding."""
     think: int = 0
-    """Sampled by the model while it thought."""
+    """Sampled by the model while it thought, its own end of thinking included."""
     forced: int = 0
     """Put in by ponder: closing words, "Wait", answer lead-ins."""
     probe: int = 0
@@ -182,7 +219,9 @@ class Usage:
     prefill_seconds: float = 0.0
     """Until the prompt was read."""
     decode_seconds: float = 0.0
-    """From then on, this sequence's steps only."""
+    """Steps of this sequence from then on."""
+    seconds: float = 0.0
+    """From its start to its end, by the clock."""
 
     @property
     def sampled(self) -> int:
@@ -284,12 +323,12 @@ class Dialect:
     name: str
     open: str = ""
     """Opens the thinking; appended to the prompt unless the template has already done so."""
-    ends: tuple[str, ...] = ()
-    """Tags that end the thinking; the first is the one ponder writes. None: no thinking."""
+    end: str = ""
+    """The tag that ends the thinking. Empty: this family does not think."""
     close: str = ""
-    """What ponder writes to end it, the first end tag included."""
-    farewell: str = ""
-    """Words before `close` when a budget cuts a thought short."""
+    """What ponder writes where the model meant to end but used the wrong token."""
+    cut: str = ""
+    """What ponder writes to end a thought short, a closing sentence included."""
     answer_label: str = ""
     """A label that the answer may begin with and that nobody needs to see."""
     wait: str = "Wait"
@@ -299,16 +338,8 @@ class Dialect:
     last_resort_boxed: str = "\n\n**Final Answer**\n\n\\boxed{"
     """The same, where the question asks for a boxed answer."""
     nothink: str = ""
-    """Whole thinking block that means "don't", opening included."""
+    """A whole thinking block that means "don't", opening included."""
     smallest: int = 1
     """Budgets below this are not worth thinking with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a long job has come, in units of its own."""
-
-    job: str
-    done: int
-    total: int
-    detail: str = field(default="")

@@ -1,0 +1,217 @@
+"""One trace while it runs: plain data, and the sums over it that decisions need.
+
+Knows how a request's budget becomes room in a context. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ponder.errors import BudgetError, PromptTooLong
+from ponder.thinking.ledger import Account
+from ponder.thinking.parser import TraceParser
+from ponder.thinking.policies import View
+from ponder.thinking.protocol import ThinkProtocol
+from ponder.types import AnswerEnd, Budget, Finish, Sampling, Seq, Span
+
+LAST_RESORT = 32
+"""Tokens a model gets to finish an answer that ponder led it to."""
+
+SMALLEST_ANSWER = 32
+"""Answer tokens below which asking makes no sense, the last resort's aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question, ready for the scheduler: ids, not text."""
+
+    id: int
+    prompt: tuple[int, ...]
+    """As the vendor's template renders it, the generation prompt included."""
+    budget: Budget
+    sampling: Sampling
+    boxed: bool = False
+    """Whether the question asks for its answer in a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request may use of the context; all in tokens."""
+
+    prompt: tuple[int, ...]
+    """With the thinking block opened, or shut."""
+    cap: int | None
+    """Effective thinking budget; None: it does not think."""
+    limited_by: Literal["budget", "context", "off", "none"]
+    reserve: int
+    """Kept free for the answer, the last resort included."""
+    lease: int
+    """The most it can ever hold in the context."""
+
+
+def check_budget(budget: Budget, n_ctx: int) -> None:
+    """Refuse budgets that mean nothing.
+
+    Raises:
+        BudgetError: negative, beyond the context, or a floor above its cap.
+    """
+    for name, value in (
+        ("budget", budget.cap),
+        ("floor", budget.floor),
+        ("answer limit", budget.max_answer),
+    ):
+        if value is not None and value < 0:
+            raise BudgetError(
+                f"A {name} of {value} tokens means nothing.",
+                "Give a number of tokens from 0 up; leave it out for no limit.",
+            )
+        if value is not None and value > n_ctx:
+            raise BudgetError(
+                f"A {name} of {value:,} tokens is beyond this model's context of {n_ctx:,}.",
+                "Choose less, or raise the context with --ctx if the model was trained for more.",
+            )
+    if budget.max_answer == 0:
+        raise BudgetError("An answer of 0 tokens is no answer.", "Allow at least one token.")
+    if budget.cap is not None and budget.floor > budget.cap:
+        raise BudgetError(
+            f"The floor ({budget.floor}) is above the budget ({budget.cap}).",
+            "Lower the floor or raise the budget.",
+        )
+
+
+def plan(request: Request, protocol: ThinkProtocol, n_ctx: int) -> Plan:
+    """Fit a request into a context: the answer's reserve first, then the thinking.
+
+    Raises:
+        BudgetError: the budget means nothing.
+        PromptTooLong: no room for an answer beside the prompt.
+    """
+    budget = request.budget
+    check_budget(budget, n_ctx)
+    last_resort = len(protocol.lead(request.boxed)) + LAST_RESORT
+    least = last_resort + SMALLEST_ANSWER
+
+    def planned(
+        prompt: tuple[int, ...], cap: int | None, limit: Literal["budget", "context", "off", "none"]
+    ) -> Plan:
+        room = n_ctx - len(prompt)
+        if room < least:
+            raise PromptTooLong(
+                f"The prompt has {len(request.prompt):,} tokens, and the context holds {n_ctx:,}: "
+                f"no room is left for an answer.",
+                "Shorten it, start a new conversation, or raise the context with --ctx.",
+            )
+        reserve = max(least, min(budget.answer_reserve, room // 2))
+        lease = n_ctx
+        if budget.max_answer is not None and not budget.floor:
+            # Bounded on every side, so it need not keep the whole context to itself. A floor
+            # is no such bound: every end that it withdraws costs a "Wait" of room.
+            thought = cap + ending if cap is not None else 0
+            answer = max(budget.max_answer + last_resort, reserve)
+            lease = min(n_ctx, len(prompt) + thought + answer)
+        return Plan(prompt, cap, limit, reserve, lease)
+
+    ending = max(len(protocol.cut_ids), len(protocol.close_ids))
+    if not protocol.thinks:
+        return planned(request.prompt, None, "none")
+    wanted = budget.cap if budget.thinking else 0
+    if wanted is not None and wanted < max(protocol.dialect.smallest, 1):
+        return planned(protocol.unthinking(request.prompt), None, "off")
+    prompt = protocol.opened(request.prompt)
+    reserve = max(least, min(budget.answer_reserve, (n_ctx - len(prompt) - ending) // 2))
+    room = n_ctx - len(prompt) - ending - reserve
+    if room < max(protocol.dialect.smallest, 1):
+        # Too little to think in; there may still be enough to answer in.
+        return planned(protocol.unthinking(request.prompt), None, "off")
+    if wanted is None or wanted > room:
+        return planned(prompt, room, "context")
+    return planned(prompt, wanted, "budget")
+
+
+@dataclass(slots=True)
+class Live:
+    """A trace that was admitted and is not finished."""
+
+    request: Request
+    plan: Plan
+    seq: Seq
+    parser: TraceParser
+    started: float
+    """When it was admitted, by the scheduler's clock."""
+    tokens: list[int] = field(default_factory=list)
+    """Everything after the prompt, the pending token included."""
+    accounts: list[Account] = field(default_factory=list)
+    """Where each of them was charged."""
+    spans: list[Span] = field(default_factory=list)
+    finish: Finish | None = None
+    """Set once the thinking is over."""
+    answer_end: AnswerEnd | None = None
+    answer_now: bool = False
+    stalled: int = 0
+    """Extensions in a row that no thought followed."""
+    thought_at_extension: int = -1
+    last_resort: int | None = None
+    """Tokens left of the last resort; None while there was no need for it."""
+    answer_text: str = ""
+    cached: int = 0
+    prefilled: int = 0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    extra: int = 0
+    """Thinking tokens granted while it thought."""
+    grown: int = 0
+    """Room added to its lease for them."""
+
+    @property
+    def cap(self) -> int:
+        """Thinking tokens it may sample, later grants included."""
+        return (self.plan.cap or 0) + self.extra
+
+    @property
+    def lease(self) -> int:
+        """The most tokens it may hold in the context."""
+        return self.plan.lease + self.grown
+
+    def used(self) -> int:
+        """Tokens it holds in the context, the pending one included."""
+        return len(self.plan.prompt) + len(self.tokens)
+
+    def room(self, protocol: ThinkProtocol) -> int:
+        """Tokens that may still be thought before the closing words and the reserve."""
+        ending = max(len(protocol.cut_ids), len(protocol.close_ids))
+        return self.lease - self.used() - ending - self.plan.reserve
+
+    def view(self, think: int, ending: bool, protocol: ThinkProtocol) -> View:
+        """What the policies may see."""
+        return View(
+            think=think,
+            budget=self.cap,
+            budget_is_context=self.plan.limited_by == "context" and not self.extra,
+            floor=self.request.budget.floor,
+            room=self.room(protocol),
+            wait_tokens=len(protocol.wait_ids),
+            stalled=self.stalled,
+            ending=ending,
+            answer_now=self.answer_now,
+        )
+
+    def needs_resort(self) -> bool:
+        """Whether what was answered so far is no answer."""
+        if self.last_resort is not None:
+            return False
+        if self.request.boxed:
+            return "\\boxed{" not in self.answer_text
+        return not self.answer_text.strip()
+
+    def box_closed(self) -> bool:
+        """Whether the box that the last resort opened has been closed."""
+        opened = self.answer_text.rfind("\\boxed{")
+        if opened < 0:
+            return False
+        depth = 0
+        for char in self.answer_text[opened:]:
+            depth += (char == "{") - (char == "}")
+            if char == "}" and depth == 0:
+                return True
+        return False

@@ -1,0 +1,138 @@
+"""Token ids and bytes in, thought and answer out, whatever the edges of the chunks.
+
+Owns UTF-8 and the tags: a character that takes three tokens comes out whole, a tag never
+shows, and a character broken by a cut becomes U+FFFD. Starts inside the thought when the
+prompt ends there, and never waits for an opening tag. Knows nothing of budgets or engines.
+"""
+
+from __future__ import annotations
+
+import codecs
+from enum import Enum, auto
+
+from ponder.thinking.protocol import ThinkProtocol
+from ponder.types import Channel, Span
+
+
+class Edge(Enum):
+    """What a token did to the thinking block."""
+
+    NONE = auto()
+    CLOSED = auto()
+    OPENED = auto()
+
+
+class TraceParser:
+    """Reads one trace, token by token.
+
+    Attributes:
+        inside: whether the next token is thought.
+        tag_tokens: after `Edge.CLOSED`, how many tokens the end tag took.
+    """
+
+    def __init__(self, protocol: ThinkProtocol, inside: bool) -> None:
+        self._protocol = protocol
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._forced = False
+        self._held: list[bytes] = []
+        self._label = protocol.dialect.answer_label.encode()
+        self._label_seen = b"" if self._label else None
+        self._at_start = True
+        self.inside = inside
+        self.tag_tokens = 0
+
+    def push(self, token: int, piece: bytes, forced: bool) -> tuple[list[Span], Edge]:
+        """Read one token; gives the text it completes, and what it did to the block."""
+        protocol = self._protocol
+        spans: list[Span] = []
+        if token == protocol.end_id:
+            spans += self.flush()
+            # A stray end tag in the answer is hidden; only the first of a block closes it.
+            edge = Edge.CLOSED if self.inside else Edge.NONE
+            self.tag_tokens = 1
+            self._turn(inside=False)
+            return spans, edge
+        if protocol.reopens(token) and not self.inside:
+            spans += self.flush()
+            self._turn(inside=True)
+            return spans, Edge.OPENED
+        if protocol.vocab.is_end(token):
+            return self.flush(), Edge.NONE
+        if forced != self._forced:
+            spans += self._drain()
+            self._forced = forced
+        if self.inside and protocol.end_text:
+            more, edge = self._spelled(piece)
+            return spans + more, edge
+        return spans + self._emit(piece), Edge.NONE
+
+    def reopen(self) -> None:
+        """Take back the last `Edge.CLOSED`: the end was withdrawn, thought goes on."""
+        self._held.clear()
+        self._turn(inside=True)
+        self._at_start = False
+
+    def flush(self) -> list[Span]:
+        """Give up what was held back: the trace, or a block, is over."""
+        spans = self._drain()
+        if self._label_seen:
+            rest, self._label_seen = self._label_seen, None
+            spans += self._span(rest.decode("utf-8", "replace"))
+        return spans
+
+    def _turn(self, inside: bool) -> None:
+        self.inside = inside
+        self._at_start = True
+        self._label_seen = b"" if self._label and not inside else None
+
+    def _drain(self) -> list[Span]:
+        """End the current run: held bytes and half characters come out as they are."""
+        held = b"".join(self._held)
+        self._held.clear()
+        return self._span(self._decoder.decode(held, final=True))
+
+    def _spelled(self, piece: bytes) -> tuple[list[Span], Edge]:
+        """Look for an end tag that is spelled with several tokens."""
+        tag = self._protocol.end_text
+        self._held.append(piece)
+        text = b"".join(self._held)
+        at = text.find(tag)
+        if at >= 0:
+            used = 0
+            for back, held in enumerate(reversed(self._held), start=1):
+                used += len(held)
+                if used >= len(text) - at:
+                    self.tag_tokens = back
+                    break
+            self._held.clear()
+            spans = self._span(self._decoder.decode(text[:at], final=True))
+            self._turn(inside=False)
+            return spans + self._emit(text[at + len(tag) :]), Edge.CLOSED
+        # Whole tokens are held back while they may be the beginning of the tag, so that a
+        # withdrawn tag can be taken back token by token.
+        keep = max((n for n in range(1, len(tag)) if text.endswith(tag[:n])), default=0)
+        spans = []
+        while self._held and sum(map(len, self._held)) > keep:
+            if sum(map(len, self._held[1:])) < keep:
+                break
+            spans += self._span(self._decoder.decode(self._held.pop(0)))
+        return spans, Edge.NONE
+
+    def _emit(self, data: bytes) -> list[Span]:
+        if self._label_seen is not None and not self.inside:
+            seen = self._label_seen + data
+            if self._label.startswith(seen):
+                self._label_seen = seen
+                return []
+            self._label_seen = None
+            data = seen[len(self._label) :] if seen.startswith(self._label) else seen
+        return self._span(self._decoder.decode(data))
+
+    def _span(self, text: str) -> list[Span]:
+        if self._at_start:
+            # Families open both channels with line breaks that nobody wants to see.
+            text = text.lstrip("\n")
+        if not text:
+            return []
+        self._at_start = False
+        return [Span(Channel.THOUGHT if self.inside else Channel.ANSWER, text, self._forced)]

@@ -1,0 +1,446 @@
+"""Who may think how long, and who is next: grants out, chunks in, events out.
+
+The one place where budgets are kept. Owns the traces, the ledger and the queue; is handed
+the time, a protocol and the engine's hands (`Sequences`), and decodes nothing itself. What
+it promises is written down as invariants in tests/thinking/test_invariants.py: a trace never
+samples more thinking than its budget, its thinking always closes with the model's own end,
+an answer always comes, and nothing is ever decoded past the context.
+
+Other threads may call `submit`, `cancel`, `answer_now` and `extend`: they only leave a note
+that the next `schedule` reads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from ponder.thinking.ledger import Account, Ledger
+from ponder.thinking.live import LAST_RESORT, Live, Plan, Request, plan
+from ponder.thinking.parser import Edge, TraceParser
+from ponder.thinking.policies import Close, Extend, decide
+from ponder.thinking.protocol import ThinkProtocol
+from ponder.types import (
+    AnswerEnd,
+    Channel,
+    Chunk,
+    Closed,
+    Event,
+    Finish,
+    Finished,
+    Prefilled,
+    Sampling,
+    Seq,
+    Span,
+    Started,
+    Text,
+    Trace,
+    Usage,
+)
+
+
+class Sequences(Protocol):
+    """The engine's hands, as far as the scheduler needs them. None of them decodes."""
+
+    @property
+    def n_ctx(self) -> int:
+        """The most tokens that one sequence may hold."""
+
+    @property
+    def capacity(self) -> int:
+        """The most tokens that all sequences together may hold."""
+
+    @property
+    def n_seqs(self) -> int:
+        """How many sequences may be open at once."""
+
+    def open(
+        self,
+        tokens: tuple[int, ...],
+        sampling: Sampling,
+        watch: tuple[int, ...] = (),
+        stop: tuple[int, ...] = (),
+    ) -> Seq:
+        """Begin a sequence."""
+
+    def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
+        """Force tokens."""
+
+    def rewind(self, seq: Seq, n: int) -> None:
+        """Go back to the first n tokens."""
+
+    def close(self, seq: Seq) -> None:
+        """End a sequence."""
+
+
+class Scheduler:
+    """Schedules the thinking of all questions over one engine.
+
+    Args:
+        sequences: the engine's hands.
+        protocol: how its model thinks.
+    """
+
+    def __init__(self, sequences: Sequences, protocol: ThinkProtocol) -> None:
+        self._hands = sequences
+        self._protocol = protocol
+        self._ledger = Ledger(sequences.capacity)
+        self._notes: deque[Callable[[], None]] = deque()
+        self._queue: deque[tuple[Request, Plan]] = deque()
+        self._live: dict[int, Live] = {}
+        self._events: deque[Event] = deque()
+        self._now = 0.0
+
+    @property
+    def ledger(self) -> Ledger:
+        """The accounts, for inspection."""
+        return self._ledger
+
+    # -- notes, from any thread -------------------------------------------------------
+
+    def submit(self, request: Request) -> Plan:
+        """Take a question in; it starts as soon as its room in the context is free.
+
+        Raises:
+            InputError: it can never run: a bad budget, or a prompt that is too long.
+        """
+        planned = plan(request, self._protocol, self._hands.n_ctx)
+        self._notes.append(lambda: self._queue.append((request, planned)))
+        return planned
+
+    def cancel(self, question: int) -> None:
+        """End a question where it stands; its room is returned."""
+        self._notes.append(lambda: self._cancel(question))
+
+    def answer_now(self, question: int) -> None:
+        """End the thinking of a question; it goes on to its answer."""
+
+        def note() -> None:
+            if live := self._live.get(question):
+                live.answer_now = True
+
+        self._notes.append(note)
+
+    def extend(self, question: int, tokens: int) -> None:
+        """Grant a question more thinking, as far as the context allows."""
+
+        def note() -> None:
+            live = self._live.get(question)
+            if live is None or live.finish is not None:
+                return
+            slack = live.room(self._protocol) - (live.cap - self._thinking(live))
+            wanted = min(tokens - slack, self._hands.n_ctx - live.lease)
+            grown = self._ledger.grow(question, wanted) if wanted > 0 else 0
+            live.grown += grown
+            live.extra += max(0, min(tokens, slack + grown))
+
+        self._notes.append(note)
+
+    # -- the loop -----------------------------------------------------------------------
+
+    def schedule(self, now: float) -> dict[Seq, int]:
+        """Sampled tokens that each sequence may bring in the next step; empty: nothing to do.
+
+        Args:
+            now: seconds on any steady clock.
+        """
+        while self._notes:
+            self._notes.popleft()()
+        self._admit(now)
+        for live in list(self._live.values()):
+            if live.answer_now and live.finish is None:
+                self._review(live, ending=False)
+        return {live.seq: self._grant(live) for live in self._live.values()}
+
+    def observe(self, chunks: Iterable[Chunk], now: float) -> Iterator[Event]:
+        """Account for what a step brought, decide what follows, tell what happened.
+
+        With no chunks it tells what happened since, a cancellation for example.
+        """
+        self._now = now
+        by_seq = {live.seq: live for live in self._live.values()}
+        for chunk in chunks:
+            live = by_seq.get(chunk.seq)
+            if live is not None:
+                self._take(live, chunk)
+        while self._events:
+            yield self._events.popleft()
+
+    # -- admission ----------------------------------------------------------------------
+
+    def _admit(self, now: float) -> None:
+        """Start queued questions in order while their room is free."""
+        while self._queue and len(self._live) < self._hands.n_seqs:
+            request, planned = self._queue[0]
+            if planned.lease > self._ledger.free:
+                return
+            self._queue.popleft()
+            self._ledger.lease(request.id, planned.lease)
+            marks = (self._protocol.end_id, self._protocol.vocab.eos)
+            stops = tuple(token for token in marks if token is not None)
+            seq = self._hands.open(planned.prompt, request.sampling, stop=stops)
+            inside = planned.cap is not None
+            live = Live(request, planned, seq, TraceParser(self._protocol, inside), now)
+            if not inside:
+                live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
+            self._live[request.id] = live
+            self._events.append(
+                Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
+            )
+
+    def _cancel(self, question: int) -> None:
+        for at, (request, planned) in enumerate(self._queue):
+            if request.id == question:
+                del self._queue[at]
+                self._events.append(_never_started(request, planned))
+                return
+        live = self._live.get(question)
+        if live is not None:
+            if live.finish is None:
+                self._end_thinking(live, Finish.CANCELLED)
+            self._complete(live, AnswerEnd.CANCELLED)
+
+    def _thinking(self, live: Live) -> int:
+        return self._ledger.spent(live.request.id, Account.THINK)
+
+    def _grant(self, live: Live) -> int:
+        if live.finish is None:
+            left = min(live.cap - self._thinking(live), live.room(self._protocol))
+        elif live.last_resort is not None:
+            left = live.last_resort
+        else:
+            left = self._answer_left(live)
+        return max(1, left)
+
+    def _answer_left(self, live: Live) -> int:
+        """Answer tokens until the last resort must begin, if it is needed."""
+        resort = len(self._protocol.lead(live.request.boxed)) + LAST_RESORT
+        left = live.lease - live.used() - resort
+        if live.request.budget.max_answer is not None:
+            spent = self._ledger.spent(live.request.id, Account.ANSWER)
+            left = min(left, live.request.budget.max_answer - spent)
+        return left
+
+    # -- one chunk ----------------------------------------------------------------------
+
+    def _take(self, live: Live, chunk: Chunk) -> None:
+        live.cached += chunk.cached
+        if chunk.prefilled:
+            live.prefilled += chunk.prefilled
+            live.prefill_seconds += chunk.seconds
+            if not live.tokens:
+                done = min(live.prefilled + live.cached, len(live.plan.prompt))
+                self._events.append(Prefilled(live.request.id, done, len(live.plan.prompt)))
+        else:
+            live.decode_seconds += chunk.seconds
+        for at, (token, piece) in enumerate(zip(chunk.tokens, chunk.pieces, strict=True)):
+            rest = len(chunk.tokens) - at - 1
+            take = self._thought if live.finish is None else self._answered
+            if take(live, token, piece, rest):
+                # What was sampled beyond this token belongs to a future that will not be.
+                if live.answer_end is None:
+                    self._ledger.charge(live.request.id, Account.WASTED, rest)
+                return
+
+    def _book(self, live: Live, token: int, account: Account) -> None:
+        live.tokens.append(token)
+        live.accounts.append(account)
+        self._ledger.charge(live.request.id, account)
+
+    def _thought(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
+        """Take a token of thought; true if what follows it in its chunk is void."""
+        think = self._thinking(live)
+        self._book(live, token, Account.THINK)
+        if self._protocol.vocab.is_end(token):
+            # A turn ended inside the thinking: the model meant to close it and answer.
+            if not self._review(live, ending=True, think=think, drop=1, rest=rest):
+                self._end_thinking(live, Finish.CLOSED)
+                self._force(live, self._protocol.close_ids, drop=1, rest=rest)
+            return True
+        spans, edge = live.parser.push(token, piece, forced=False)
+        self._tell(live, spans)
+        if edge is Edge.CLOSED:
+            tag = live.parser.tag_tokens
+            if self._review(live, ending=True, think=think - tag + 1, drop=tag, rest=rest):
+                return True
+            self._end_thinking(live, Finish.CLOSED)
+            return False
+        return self._review(live, ending=False, rest=rest)
+
+    def _review(
+        self, live: Live, ending: bool, think: int | None = None, drop: int = 0, rest: int = 0
+    ) -> bool:
+        """Ask the policies; true if one of them acted.
+
+        Args:
+            live: the trace.
+            ending: the model has just ended its thinking.
+            think: thinking tokens before that end; None: all there are.
+            drop: tokens that the end took.
+            rest: tokens of the chunk that follow.
+        """
+        think = self._thinking(live) if think is None else think
+        match decide(live.view(think, ending, self._protocol)):
+            case Close(finish):
+                self._end_thinking(live, finish)
+                self._force(live, self._protocol.cut_ids, rest=rest)
+            case Extend():
+                live.stalled = live.stalled + 1 if think == live.thought_at_extension else 1
+                live.thought_at_extension = think
+                if not live.parser.inside:
+                    live.parser.reopen()
+                self._force(live, self._protocol.wait_ids, drop=drop, rest=rest)
+            case None:
+                return False
+        return True
+
+    def _answered(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
+        """Take a token of the answer; true if what follows it in its chunk is void."""
+        self._book(live, token, Account.ANSWER)
+        if live.last_resort is not None:
+            live.last_resort -= 1
+        if self._protocol.reopens(token):
+            return self._reopened(live, token, piece, rest)
+        self._tell(live, live.parser.push(token, piece, forced=False)[0])
+        if self._protocol.vocab.is_end(token):
+            if live.last_resort is None and not live.answer_text.strip():
+                self._resort(live, drop=1, rest=rest)
+            else:
+                self._complete(live, AnswerEnd.STOP)
+            return True
+        if live.last_resort is not None:
+            if live.request.boxed and live.box_closed():
+                self._complete(live, AnswerEnd.STOP)
+            elif live.last_resort <= 0:
+                self._complete(live, self._limit(live))
+        elif self._answer_left(live) <= 0:
+            if live.needs_resort():
+                self._resort(live, drop=0, rest=rest)
+                return True
+            self._complete(live, self._limit(live))
+        return live.answer_end is not None
+
+    def _reopened(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
+        """The model opens another thinking block inside its answer."""
+        if (
+            live.finish is Finish.CLOSED
+            and self._thinking(live) < live.cap
+            and live.room(self._protocol) > 0
+        ):
+            live.accounts[-1] = Account.THINK
+            self._ledger.move(live.request.id, Account.ANSWER, Account.THINK)
+            live.finish = None
+            self._tell(live, live.parser.push(token, piece, forced=False)[0])
+            return self._review(live, ending=False, rest=rest)
+        if live.needs_resort():
+            self._resort(live, drop=1, rest=rest)
+        else:
+            self._withdraw(live, 1)
+            self._complete(live, AnswerEnd.STOP)
+        return True
+
+    def _withdraw(self, live: Live, count: int) -> None:
+        """Take back the last tokens that the model sampled."""
+        for _ in range(count):
+            live.tokens.pop()
+            self._ledger.move(live.request.id, live.accounts.pop(), Account.WASTED)
+
+    def _limit(self, live: Live) -> AnswerEnd:
+        limit = live.request.budget.max_answer
+        spent = self._ledger.spent(live.request.id, Account.ANSWER)
+        return AnswerEnd.LIMIT if limit is not None and spent >= limit else AnswerEnd.CONTEXT
+
+    def _resort(self, live: Live, drop: int, rest: int) -> None:
+        """No answer came: lead the model to one, with what was set aside for it."""
+        live.last_resort = LAST_RESORT
+        self._force(live, self._protocol.lead(live.request.boxed), drop=drop, rest=rest)
+
+    def _force(self, live: Live, ids: tuple[int, ...], drop: int = 0, rest: int = 0) -> None:
+        """Put tokens into the trace, after withdrawing the last `drop` sampled ones."""
+        self._withdraw(live, drop)
+        if drop + rest > 1:
+            self._hands.rewind(live.seq, live.used())
+        self._hands.feed(live.seq, ids, replace_pending=drop + rest == 1)
+        for token in ids:
+            self._book(live, token, Account.FORCED)
+            piece = self._protocol.vocab.piece(token)
+            self._tell(live, live.parser.push(token, piece, forced=True)[0])
+
+    # -- telling ------------------------------------------------------------------------
+
+    def _tell(self, live: Live, spans: list[Span]) -> None:
+        think = self._thinking(live)
+        for span in spans:
+            live.spans.append(span)
+            if span.channel is Channel.ANSWER:
+                live.answer_text += span.text
+            self._events.append(Text(live.request.id, span, think))
+
+    def _end_thinking(self, live: Live, finish: Finish) -> None:
+        live.finish = finish
+        self._events.append(Closed(live.request.id, finish))
+
+    def _complete(self, live: Live, end: AnswerEnd) -> None:
+        live.answer_end = end
+        self._tell(live, live.parser.flush())
+        self._hands.close(live.seq)
+        question = live.request.id
+        self._events.append(Finished(question, self._trace(live, end)))
+        self._ledger.release(question)
+        del self._live[question]
+
+    def _trace(self, live: Live, end: AnswerEnd) -> Trace:
+        def spent(account: Account) -> int:
+            return self._ledger.spent(live.request.id, account)
+
+        return Trace(
+            spans=_merged(live.spans),
+            tokens=tuple(live.tokens),
+            forced=tuple(account is Account.FORCED for account in live.accounts),
+            finish=live.finish or Finish.CANCELLED,
+            answer_end=end,
+            last_resort=live.last_resort is not None,
+            budget=None if live.plan.cap is None else live.cap,
+            usage=Usage(
+                prompt=len(live.plan.prompt),
+                cached=live.cached,
+                think=spent(Account.THINK),
+                forced=spent(Account.FORCED),
+                probe=spent(Account.PROBE),
+                answer=spent(Account.ANSWER),
+                wasted=spent(Account.WASTED),
+                prefill_seconds=live.prefill_seconds,
+                decode_seconds=live.decode_seconds,
+                seconds=self._now - live.started,
+            ),
+            sampling=live.request.sampling,
+        )
+
+
+def _merged(spans: list[Span]) -> tuple[Span, ...]:
+    """Neighbours of one channel and author as one."""
+    merged: list[Span] = []
+    for span in spans:
+        last = merged[-1] if merged else None
+        if last and last.channel is span.channel and last.forced == span.forced:
+            merged[-1] = Span(span.channel, last.text + span.text, span.forced)
+        else:
+            merged.append(span)
+    return tuple(merged)
+
+
+def _never_started(request: Request, planned: Plan) -> Finished:
+    """A question that was cancelled while it waited."""
+    trace = Trace(
+        spans=(),
+        tokens=(),
+        forced=(),
+        finish=Finish.CANCELLED,
+        answer_end=AnswerEnd.CANCELLED,
+        last_resort=False,
+        budget=planned.cap,
+        usage=Usage(prompt=len(planned.prompt)),
+        sampling=request.sampling,
+    )
+    return Finished(request.id, trace)

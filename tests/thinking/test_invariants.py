@@ -1,0 +1,326 @@
+"""What the scheduler promises, for any model: properties over an adversarial scripted engine.
+
+I1 sampled thinking never passes its budget; I2 nor does the block pass budget and closing
+words; I3 every block that opens is closed once, and text follows; I4 an answer always comes;
+I5 nothing is decoded past the context; I6 tokens are conserved and leases return; I9 without
+a budget nothing is changed; I10 a smaller budget's thinking is a prefix of a larger one's;
+I13 a cancelled question gives everything back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import pytest
+from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ponder.engines.replay import ByteVocabulary, ReplayEngine
+from ponder.errors import BudgetError, PromptTooLong
+from ponder.thinking.live import LAST_RESORT, Request
+from ponder.thinking.protocol import ThinkProtocol, resolve
+from ponder.thinking.scheduler import Scheduler
+from ponder.types import AnswerEnd, Budget, Dialect, Event, Finish, Finished, Sampling, Trace
+
+VOCAB = ByteVocabulary(TAGS)
+TOKEN = {tag: 256 + at for at, tag in enumerate(TAGS)}
+MOODS: dict[str, tuple[int, ...]] = {
+    "words": tuple(b"word. \n"),
+    "digits": tuple(b"42}"),
+    "close": (TOKEN["</think>"],),
+    "reopen": (TOKEN["<think>"],),
+    "turn": (TOKEN["<|im_start|>"],),
+    "eos": (TOKEN["<eos>"],),
+    "half": tuple("é🙂".encode()),
+    "tag text": tuple(b"[/think]"),
+    "box": tuple(b"\\boxed{"),
+    "blank": tuple(b" \n"),
+}
+DIALECTS = (TAGGED, SPELLED, LABELLED, PLAIN)
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """A model whose every token is a pure function of what stands before it."""
+
+    moods: tuple[str, ...]
+    salt: int
+
+    def __call__(self, tokens: Sequence[int], prompt: int, seed: int) -> int:
+        said = tokens[prompt:]
+        key = f"{self.salt} {seed} {len(said)} {tuple(said[-3:])}".encode()
+        roll = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
+        mood = MOODS[self.moods[roll % len(self.moods)]]
+        # Tags and characters are spelled on where they were begun.
+        last = said[-1] if said else -1
+        if last in mood and last != mood[-1]:
+            return mood[mood.index(last) + 1]
+        return mood[0] if len(mood) > 5 else mood[roll // 97 % len(mood)]
+
+
+adversaries = st.builds(
+    Adversary,
+    st.lists(st.sampled_from(sorted(MOODS)), min_size=1, max_size=8).map(tuple),
+    st.integers(0, 2**32),
+)
+budgets = st.builds(
+    Budget,
+    cap=st.none() | st.integers(0, 150),
+    floor=st.integers(0, 60),
+    thinking=st.booleans() | st.just(True),
+    answer_reserve=st.integers(0, 300),
+    max_answer=st.none() | st.integers(1, 200),
+).filter(lambda b: b.cap is None or b.floor <= b.cap)
+prompts = st.integers(1, 60).map(lambda n: (256, *b"x" * (n - 1)))
+
+
+def run(engine: ReplayEngine, protocol: ThinkProtocol, *requests: Request) -> list[Trace]:
+    """All traces, in the order of their questions; the ledger must be empty after."""
+    scheduler = Scheduler(engine, protocol)
+    for request in requests:
+        scheduler.submit(request)
+    events = drive(engine, scheduler)
+    assert scheduler.ledger.free == engine.capacity
+    done = {e.question: e.trace for e in events if isinstance(e, Finished)}
+    return [done[request.id] for request in requests]
+
+
+def drive(engine: ReplayEngine, scheduler: Scheduler, steps: int = 100_000) -> list[Event]:
+    events: list[Event] = []
+    now = 0.0
+    while steps and (grants := scheduler.schedule(now)):
+        now += 1.0
+        steps -= 1
+        assert scheduler.ledger.free >= 0
+        events += scheduler.observe(engine.step(grants), now)
+    events += scheduler.observe((), now)
+    return events
+
+
+def ask(
+    adversary: Adversary,
+    dialect: Dialect,
+    budget: Budget,
+    prompt: tuple[int, ...] = (256, 120),
+    n_ctx: int = 400,
+    burst: int = 1,
+    boxed: bool = False,
+) -> tuple[Trace, ThinkProtocol]:
+    protocol = resolve(dialect, VOCAB)
+    engine = ReplayEngine(VOCAB, adversary, n_ctx=n_ctx, burst=burst)
+    (trace,) = run(engine, protocol, Request(1, prompt, budget, Sampling(seed=7), boxed))
+    return trace, protocol
+
+
+@settings(max_examples=400, deadline=None)
+@given(adversaries, st.sampled_from(DIALECTS), budgets, prompts, st.integers(1, 5), st.booleans())
+def test_any_model_keeps_every_promise(
+    adversary: Adversary,
+    dialect: Dialect,
+    budget: Budget,
+    prompt: tuple[int, ...],
+    burst: int,
+    boxed: bool,
+) -> None:
+    trace, protocol = ask(adversary, dialect, budget, prompt, burst=burst, boxed=boxed)
+    usage = trace.usage
+
+    if trace.budget is None:
+        assert usage.think == 0
+        assert trace.finish in (Finish.OFF, Finish.NONE)
+    else:
+        assert usage.think <= trace.budget  # I1
+        if budget.cap is not None:
+            assert trace.budget <= budget.cap
+        block = _block(trace, protocol)
+        waits = block.count(True)
+        assert len(block) - waits <= trace.budget  # I2: what was sampled in the block,
+        closing = max(len(protocol.cut_ids), len(protocol.close_ids))
+        if not budget.floor:
+            assert waits <= closing  # and what was forced into it
+
+    opened, closed = _blocks(trace, protocol, inside=trace.budget is not None)
+    assert opened == closed  # I3
+    assert trace.answer  # I4
+    assert usage.prompt + len(trace.tokens) <= 400  # I5: the last one stays pending
+    assert usage.think + usage.answer + usage.forced == len(trace.tokens)  # I6
+    assert usage.forced == sum(trace.forced)
+    assert trace.answer_end in (AnswerEnd.STOP, AnswerEnd.LIMIT, AnswerEnd.CONTEXT)
+    if budget.max_answer is not None:
+        assert usage.answer <= budget.max_answer + LAST_RESORT
+
+
+def _block(trace: Trace, protocol: ThinkProtocol) -> list[bool]:
+    """Whether each token of the first thinking block was forced, the end tag included."""
+    said = b""
+    for at, token in enumerate(trace.tokens):
+        said += VOCAB.piece(token)
+        ended = token == protocol.end_id or (protocol.end_text and protocol.end_text in said)
+        if ended:
+            return list(trace.forced[: at + 1])
+    raise AssertionError("the block was never closed")
+
+
+def _blocks(trace: Trace, protocol: ThinkProtocol, inside: bool) -> tuple[int, int]:
+    """Thinking blocks that were opened, and that were closed."""
+    opened, closed, said = int(inside), 0, b""
+    for token in trace.tokens:
+        said += VOCAB.piece(token)
+        tag = token == protocol.end_id or (
+            bool(protocol.end_text) and said.endswith(protocol.end_text)
+        )
+        if inside and tag:
+            inside, closed, said = False, closed + 1, b""
+        elif not inside and protocol.reopens(token):
+            inside, opened, said = True, opened + 1, b""
+    return opened, closed
+
+
+@settings(max_examples=300, deadline=None)
+@given(adversaries, st.sampled_from((TAGGED, SPELLED, LABELLED)), st.integers(1, 150), st.data())
+def test_a_smaller_budget_thinks_a_prefix_of_a_larger_one(
+    adversary: Adversary, dialect: Dialect, larger: int, data: st.DataObject
+) -> None:
+    smaller = data.draw(st.integers(1, larger))
+    floor = data.draw(st.integers(0, smaller))
+    short, protocol = ask(adversary, dialect, Budget(cap=smaller, floor=floor))
+    long, _ = ask(adversary, dialect, Budget(cap=larger, floor=floor))
+    if short.finish is Finish.CAP:
+        sampled = _first_block(short, protocol)
+        assert _first_block(long, protocol)[: len(sampled)] == sampled
+    else:
+        assert short.tokens[: short.usage.think] == long.tokens[: short.usage.think]
+
+
+def _first_block(trace: Trace, protocol: ThinkProtocol) -> list[int]:
+    """The thinking up to the closing words, "Wait"s included."""
+    tokens = list(trace.tokens)
+    cut = list(protocol.cut_ids)
+    for at in range(len(tokens)):
+        if tokens[at : at + len(cut)] == cut and all(trace.forced[at : at + len(cut)]):
+            return tokens[:at]
+    return tokens
+
+
+@settings(max_examples=300, deadline=None)
+@given(adversaries, st.sampled_from(DIALECTS))
+def test_without_a_budget_nothing_is_changed(adversary: Adversary, dialect: Dialect) -> None:
+    trace, protocol = ask(adversary, dialect, Budget())
+    plain = [256, 120]
+    plain = list(protocol.opened(tuple(plain)))
+    start = len(plain)
+    for token, forced in zip(trace.tokens, trace.forced, strict=True):
+        expected = adversary(plain, start, 7)
+        if forced:
+            # Only where plain sampling would have stopped, or thought or answered for ever.
+            assert (
+                VOCAB.is_end(expected)
+                or trace.finish is Finish.CONTEXT
+                or trace.last_resort
+            )
+            return
+        assert token == expected
+        plain.append(token)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    adversaries,
+    st.sampled_from(DIALECTS),
+    st.lists(st.tuples(budgets, prompts), min_size=1, max_size=5),
+    st.integers(1, 3),
+    st.integers(0, 400),
+)
+def test_cancelled_at_any_step_gives_everything_back(
+    adversary: Adversary,
+    dialect: Dialect,
+    asked: list[tuple[Budget, tuple[int, ...]]],
+    n_seqs: int,
+    steps: int,
+) -> None:
+    engine = ReplayEngine(VOCAB, adversary, n_ctx=400, n_seqs=n_seqs)
+    scheduler = Scheduler(engine, resolve(dialect, VOCAB))
+    ids = range(len(asked))
+    for question, (budget, prompt) in zip(ids, asked, strict=True):
+        scheduler.submit(Request(question, prompt, budget, Sampling()))
+    events = drive(engine, scheduler, steps)
+    for question in ids:
+        scheduler.cancel(question)
+    events += drive(engine, scheduler)
+    finished = [event.question for event in events if isinstance(event, Finished)]
+    assert sorted(finished) == list(ids)
+    assert scheduler.ledger.free == engine.capacity
+    # Every sequence is free again: as many can be opened as at the beginning.
+    for _ in range(n_seqs):
+        engine.open((256,), Sampling())
+
+
+@settings(max_examples=100, deadline=None)
+@given(adversaries, st.sampled_from(DIALECTS), budgets, budgets, st.integers(1, 3))
+def test_company_changes_no_trace(
+    adversary: Adversary, dialect: Dialect, one: Budget, other: Budget, n_seqs: int
+) -> None:
+    protocol = resolve(dialect, VOCAB)
+    first = Request(1, (256, 120), one, Sampling(seed=1))
+    second = Request(2, (256, 121), other, Sampling(seed=2))
+    alone = [
+        run(ReplayEngine(VOCAB, adversary, n_ctx=500), protocol, request)[0]
+        for request in (first, second)
+    ]
+    engine = ReplayEngine(VOCAB, adversary, n_ctx=500, n_seqs=n_seqs)
+    together = run(engine, protocol, first, second)
+    assert [t.tokens for t in together] == [t.tokens for t in alone]
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [Budget(cap=-1), Budget(floor=-5), Budget(cap=9, floor=10), Budget(cap=401), Budget(max_answer=0)],
+)
+def test_a_budget_that_means_nothing_is_refused(budget: Budget) -> None:
+    with pytest.raises(BudgetError) as refused:
+        ask(Adversary(("words",), 0), TAGGED, budget)
+    assert refused.value.hint
+
+
+def test_a_prompt_without_room_for_an_answer_is_refused() -> None:
+    with pytest.raises(PromptTooLong, match="390"):
+        ask(Adversary(("words",), 0), TAGGED, Budget(), prompt=(256,) * 390)
+
+
+def test_a_prompt_with_little_room_is_answered_without_thinking() -> None:
+    trace, _ = ask(Adversary(("words",), 0), TAGGED, Budget(), prompt=(256,) * 285)
+    assert trace.finish is Finish.OFF
+    assert trace.answer
+
+
+def test_the_cap_is_exact() -> None:
+    trace, _ = ask(Adversary(("words",), 0), TAGGED, Budget(cap=37))
+    assert trace.usage.think == 37
+    assert trace.finish is Finish.CAP
+
+
+def test_more_can_be_granted_while_it_thinks() -> None:
+    protocol = resolve(TAGGED, VOCAB)
+    engine = ReplayEngine(VOCAB, Adversary(("words",), 0), n_ctx=400)
+    scheduler = Scheduler(engine, protocol)
+    scheduler.submit(Request(1, (256, 120), Budget(cap=20, max_answer=40), Sampling()))
+    drive(engine, scheduler, 10)
+    scheduler.extend(1, 30)
+    (trace,) = [e.trace for e in drive(engine, scheduler) if isinstance(e, Finished)]
+    assert (trace.usage.think, trace.budget, trace.finish) == (50, 50, Finish.CAP)
+
+
+def test_the_answer_can_be_asked_for_at_once() -> None:
+    protocol = resolve(TAGGED, VOCAB)
+    engine = ReplayEngine(VOCAB, Adversary(("words",), 0), n_ctx=400)
+    scheduler = Scheduler(engine, protocol)
+    scheduler.submit(Request(1, (256, 120), Budget(max_answer=40), Sampling()))
+    drive(engine, scheduler, 10)
+    scheduler.answer_now(1)
+    (trace,) = [e.trace for e in drive(engine, scheduler) if isinstance(e, Finished)]
+    assert trace.finish is Finish.USER
+    assert trace.usage.think <= 11
+    assert "Time is up." in trace.thought
