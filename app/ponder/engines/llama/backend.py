@@ -1,0 +1,127 @@
+"""The llama.cpp library itself: its log, its build, its devices. No model is known here.
+
+llama.cpp says why a model would not load only in its log, so the log is kept (the last
+lines of it) instead of being shown.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+from llama_cpp import __version__ as binding_version
+
+_log: deque[str] = deque(maxlen=400)
+_ERROR = 3
+_GPU_TYPES = (1, 2)
+"""GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU (ggml-backend.h)."""
+
+
+@lib.llama_log_callback  # type: ignore[untyped-decorator]
+def _keep(_level: int, text: bytes, _user_data: Any) -> None:
+    _log.append(text.decode("utf-8", "replace"))
+
+
+_started = False
+
+
+def start() -> None:
+    """Initialise llama.cpp, once, and keep its log."""
+    global _started
+    lib.llama_log_set(_keep, ctypes.c_void_p(0))
+    if not _started:
+        lib.llama_backend_init()
+        _started = True
+
+
+def forget_log() -> None:
+    """Begin a new log: what follows belongs to one job."""
+    _log.clear()
+
+
+def log() -> str:
+    """What llama.cpp said since `forget_log`."""
+    return "".join(_log)
+
+
+def log_cause() -> str:
+    """The line of the log that says what went wrong, as far as llama.cpp says it."""
+    lines = [line.strip() for line in log().splitlines()]
+    told = [line for line in lines if "error" in line.lower() or "fail" in line.lower()]
+    if not told:
+        return ""
+    # The first complaint is the cause, what follows are its consequences.
+    return told[0].split(": ", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device llama.cpp can put layers on."""
+
+    name: str
+    description: str
+    gpu: bool
+    free: int
+    """Bytes."""
+    total: int
+    """Bytes."""
+
+
+def devices() -> list[Device]:
+    """All devices of this build, the CPU included; empty if the build does not tell."""
+    try:
+        from llama_cpp._ggml import libggml as ggml
+
+        count, get = ggml.ggml_backend_dev_count, ggml.ggml_backend_dev_get
+        name, about = ggml.ggml_backend_dev_name, ggml.ggml_backend_dev_description
+        memory, kind = ggml.ggml_backend_dev_memory, ggml.ggml_backend_dev_type
+    except (ImportError, AttributeError):
+        return []
+    count.restype = ctypes.c_size_t
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    for text in (name, about):
+        text.restype, text.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
+    memory.restype = None
+    memory.argtypes = [ctypes.c_void_p, *[ctypes.POINTER(ctypes.c_size_t)] * 2]
+    kind.restype, kind.argtypes = ctypes.c_int, [ctypes.c_void_p]
+    found = []
+    for index in range(count()):
+        device = get(index)
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        memory(device, ctypes.byref(free), ctypes.byref(total))
+        found.append(
+            Device(
+                name=name(device).decode(),
+                description=about(device).decode(),
+                gpu=kind(device) in _GPU_TYPES,
+                free=free.value,
+                total=total.value,
+            )
+        )
+    return found
+
+
+def version() -> str:
+    """llama-cpp-python's version."""
+    return str(binding_version)
+
+
+def system_info() -> str:
+    """The instruction sets and features that this build uses here."""
+    return str(lib.llama_print_system_info().decode().strip())
+
+
+def fingerprint() -> str:
+    """Changes with every build of the library: its files' names, sizes and times."""
+    folder = Path(lib.__file__).parent / "lib"
+    facts = sorted(
+        f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}"
+        for file in folder.glob("*")
+        if file.is_file()
+    )
+    return hashlib.sha256("\n".join([version(), *facts]).encode()).hexdigest()[:16]

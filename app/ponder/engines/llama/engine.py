@@ -1,0 +1,367 @@
+"""The engine: open sequences in one llama.cpp context, one batched decode a step.
+
+A sequence is what lies in the KV cache (committed) and what waits to enter it (the queue):
+its prompt, forced tokens, and last the token sampled in the step before, which is pending
+until the next one. Prompts are read in slices between the decodes of others, one prompt at
+a time, so that sequences with the same beginning read it once. The last token of a prompt
+is always decoded by itself: what a cached prompt leads to is then the same, bit for bit, as
+what a fresh one does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+
+from ponder.engines.base import Capabilities
+from ponder.engines.llama import backend
+from ponder.engines.llama.batch import Batch
+from ponder.engines.llama.load import LlamaConfig, load
+from ponder.engines.llama.sampler import Sampler
+from ponder.engines.llama.slots import Slots
+from ponder.engines.llama.vocab import LlamaVocabulary
+from ponder.errors import ContextFull, EngineError
+from ponder.types import Chunk, Sampling, Seq
+
+_NO_ROOM = 1
+"""llama_decode: no slot in the KV cache for the batch (llama.h)."""
+
+
+@dataclass(slots=True)
+class _Sequence:
+    serial: int
+    slot: int
+    sampler: Sampler
+    watch: tuple[int, ...]
+    prompt: int
+    """Tokens of the prompt."""
+    committed: list[int]
+    """What lies in the KV cache; shared with the slot's record."""
+    queue: list[int] = field(default_factory=list)
+    pending: bool = False
+    """Whether the last of the queue was sampled and not yet decoded."""
+    cached: int = 0
+    """Prompt tokens taken from the cache and not yet told."""
+
+    @property
+    def reading(self) -> bool:
+        """Whether its prompt is not yet read."""
+        return len(self.committed) < self.prompt
+
+    def __len__(self) -> int:
+        return len(self.committed) + len(self.queue)
+
+
+class LlamaEngine:
+    """Runs token sequences of one GGUF model through llama.cpp.
+
+    Args:
+        path: a GGUF, or the first part of a split one.
+        config: how to load and run it.
+        on_progress: told the fraction loaded, from 0 to 1.
+
+    Raises:
+        ModelError: the file cannot be used.
+        InputError: the config asks for something impossible.
+        EngineError: there is not enough memory for it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: LlamaConfig | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
+        loaded = load(path, config or LlamaConfig(), on_progress)
+        self.path = path
+        self.metadata = loaded.metadata
+        self.gpu_layers = loaded.gpu_layers
+        self.n_ctx = loaded.n_ctx
+        self.n_seqs = loaded.n_seqs
+        self.capacity = loaded.n_ctx * loaded.n_seqs
+        self.slice_size = loaded.slice_size
+        self._model, self._context = loaded.model, loaded.context
+        self._memory = lib.llama_get_memory(self._context)
+        self.vocab = LlamaVocabulary(self._model)
+        # A recurrent state cannot be cut back to a prefix.
+        self._prefixes = not (
+            lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model)
+        )
+        self.capabilities = Capabilities(margin=True, fork=self._prefixes, exact_seed=True)
+        self._batch = Batch(int(lib.llama_n_batch(self._context)))
+        self._slots = Slots(loaded.n_slots)
+        self._seqs: dict[Seq, _Sequence] = {}
+        self._serial = count()
+        self._interrupted = threading.Event()
+
+    # -- the seam -----------------------------------------------------------------------
+
+    def open(
+        self,
+        tokens: tuple[int, ...],
+        sampling: Sampling,
+        watch: tuple[int, ...] = (),
+        stop: tuple[int, ...] = (),  # noqa: ARG002
+    ) -> Seq:
+        """Begin a sequence; only enqueues. One token a step makes `stop` hold by itself."""
+        if not tokens:
+            raise EngineError("A sequence needs at least one token.")
+        self._check_ids((*tokens, *watch))
+        if len(tokens) > self.n_ctx:
+            raise ContextFull(
+                f"{len(tokens):,} tokens do not fit into a context of {self.n_ctx:,}."
+            )
+        sampler = Sampler(sampling, self.vocab)
+        sampler.accept(tokens)
+        sequence = self._add(sampler, watch, len(tokens))
+        sequence.queue = list(tokens)
+        return sequence.serial
+
+    def fork(self, seq: Seq) -> Seq:
+        """A second sequence with the same tokens and sampler state, sharing the prefix."""
+        if not self.capabilities.fork:
+            raise EngineError("This model's state cannot be shared between sequences.")
+        source = self._seqs[seq]
+        sequence = self._add(source.sampler.clone(), source.watch, source.prompt)
+        if source.committed:
+            lib.llama_memory_seq_cp(self._memory, source.slot, sequence.slot, 0, -1)
+        sequence.committed.extend(source.committed)
+        sequence.queue = list(source.queue)
+        sequence.pending = source.pending
+        return sequence.serial
+
+    def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
+        """Force tokens, after the pending token or in its place."""
+        sequence = self._seqs[seq]
+        self._check_ids(tokens)
+        if replace_pending and not sequence.pending:
+            raise EngineError("There is no pending token to replace.")
+        if len(sequence) - replace_pending + len(tokens) > self.n_ctx:
+            raise ContextFull(
+                f"{len(tokens)} more tokens do not fit: {len(sequence):,} of {self.n_ctx:,} "
+                "are taken."
+            )
+        if replace_pending:
+            sequence.queue.pop()
+        sequence.pending = False
+        sequence.queue.extend(tokens)
+        if replace_pending:
+            sequence.sampler.rebuild(sequence.committed + sequence.queue)
+        else:
+            sequence.sampler.accept(tokens)
+
+    def rewind(self, seq: Seq, n: int) -> None:
+        """Back to the first n tokens, prompt and pending token counted."""
+        sequence = self._seqs[seq]
+        if not 1 <= n <= len(sequence):
+            raise EngineError(f"Cannot go back to {n} of {len(sequence)} tokens.")
+        if n == len(sequence):
+            return
+        if n >= len(sequence.committed):
+            del sequence.queue[n - len(sequence.committed) :]
+        else:
+            kept = sequence.committed[:n]
+            self._truncate(sequence.slot, n)
+            # What could not be kept is read again.
+            sequence.queue = kept[len(sequence.committed) :]
+        sequence.pending = False
+        sequence.sampler.rebuild(sequence.committed + sequence.queue)
+
+    def step(self, grants: Mapping[Seq, int]) -> list[Chunk]:
+        """One batched decode: every granted sequence, and a slice of one prompt."""
+        if self._interrupted.is_set():
+            self._interrupted.clear()
+            return []
+        started = time.perf_counter()
+        taken = self._fill([self._seqs[seq] for seq in grants])
+        if not taken:
+            return []
+        self._decode()
+        chunks = []
+        for sequence, n, row in taken:
+            read = n if sequence.reading else 0
+            sequence.committed.extend(sequence.queue[:n])
+            del sequence.queue[:n]
+            chunks.append([sequence, read, row])
+        sampled = [
+            self._sample(sequence, row)
+            if row is not None and not sequence.queue and grants[sequence.serial] > 0
+            else None
+            for sequence, _, row in chunks
+        ]
+        seconds = time.perf_counter() - started
+        return [
+            self._chunk(sequence, read, drawn, seconds, len(chunks))
+            for (sequence, read, _), drawn in zip(chunks, sampled, strict=True)
+        ]
+
+    def interrupt(self) -> None:
+        """The step that runs ends with its decode, or the coming one does nothing."""
+        self._interrupted.set()
+
+    def close(self, seq: Seq) -> None:
+        """End a sequence; its tokens stay in the cache until the room is needed."""
+        sequence = self._seqs.pop(seq)
+        sequence.sampler.free()
+        if not self._prefixes:
+            self._truncate(sequence.slot, 0)
+        self._slots.release(sequence.slot)
+
+    def shutdown(self) -> None:
+        """Give back memory and devices."""
+        for seq in list(self._seqs):
+            self.close(seq)
+        if self._context is not None:
+            lib.llama_free(self._context)
+            lib.llama_model_free(self._model)
+            self._context = self._model = None
+
+    # -- one step -----------------------------------------------------------------------
+
+    def _fill(self, sequences: list[_Sequence]) -> list[tuple[_Sequence, int, int | None]]:
+        """Put what is to be decoded into the batch: (sequence, tokens, row of logits)."""
+        self._batch.clear()
+        taken: list[tuple[_Sequence, int, int | None]] = []
+        left = self.slice_size
+        reader = min((s for s in sequences if s.reading), key=lambda s: s.serial, default=None)
+        for sequence in sequences:
+            if sequence.reading:
+                if sequence is not reader:
+                    continue
+                if not sequence.committed:
+                    self._reuse(sequence)
+                # The last token of the prompt goes alone, and only then what was fed after.
+                unread = sequence.prompt - len(sequence.committed)
+                n = min(left, unread - 1) if unread > 1 else len(sequence.queue)
+                n = min(n, left)
+            else:
+                if not sequence.queue:
+                    self._redo_last(sequence)
+                n = len(sequence.queue) if len(sequence.queue) == 1 else min(
+                    left, len(sequence.queue)
+                )
+            if n <= 0 or len(self._batch) + n > self._batch.size:
+                continue
+            if n > 1:
+                left -= n
+            whole = n == len(sequence.queue)
+            tokens = sequence.queue if whole else sequence.queue[:n]
+            row = self._batch.add(sequence.slot, len(sequence.committed), tokens, whole)
+            taken.append((sequence, n, row if whole else None))
+        return taken
+
+    def _decode(self) -> None:
+        """Decode the batch; cached prefixes give way if the context is full."""
+        while True:
+            result = lib.llama_decode(self._context, self._batch.c)
+            if result == 0:
+                return
+            cached = self._slots.oldest_cached() if result == _NO_ROOM else None
+            if cached is not None:
+                self._truncate(cached, 0)
+                continue
+            # Micro-batches that were finished stay in memory: bring it back in step.
+            for sequence in self._seqs.values():
+                self._truncate(sequence.slot, len(sequence.committed))
+            if result == _NO_ROOM:
+                raise ContextFull(
+                    f"The context of {self.capacity:,} tokens is full.",
+                    "Ask fewer questions at once, or raise the context.",
+                )
+            raise EngineError(
+                f"llama.cpp could not decode (code {result}): "
+                f"{backend.log_cause() or 'it gave no reason'}."
+            )
+
+    def _sample(self, sequence: _Sequence, row: int) -> tuple[int, tuple[float, ...]]:
+        gaps: tuple[float, ...] = ()
+        if sequence.watch:
+            pointer = lib.llama_get_logits_ith(self._context, row)
+            logits = np.ctypeslib.as_array(pointer, shape=(self.vocab.size,))
+            best = float(logits.max())
+            gaps = tuple(best - float(logits[token]) for token in sequence.watch)
+        sampler = sequence.sampler
+        token = sampler.draw(sampler.chain, self._context, row)
+        sequence.queue.append(token)
+        sequence.pending = True
+        return token, gaps
+
+    def _chunk(
+        self,
+        sequence: _Sequence,
+        read: int,
+        drawn: tuple[int, tuple[float, ...]] | None,
+        seconds: float,
+        busy: int,
+    ) -> Chunk:
+        cached, sequence.cached = sequence.cached, 0
+        if drawn is None:
+            return Chunk(
+                sequence.serial, prefilled=read, cached=cached, seconds=seconds, busy=busy
+            )
+        token, gaps = drawn
+        return Chunk(
+            sequence.serial,
+            (token,),
+            (self.vocab.piece(token),),
+            (gaps,) if gaps else (),
+            read,
+            cached,
+            seconds,
+            busy,
+        )
+
+    # -- sequences and their slots ----------------------------------------------------------
+
+    def _add(self, sampler: Sampler, watch: tuple[int, ...], prompt: int) -> _Sequence:
+        if len(self._seqs) >= self.n_seqs or not self._slots.idle:
+            sampler.free()
+            raise ContextFull(
+                f"{self.n_seqs} sequences are open, as many as this engine was made for."
+            )
+        slot = self._slots.acquire()
+        self._truncate(slot, 0)
+        committed = self._slots.tokens[slot]
+        sequence = _Sequence(next(self._serial), slot, sampler, watch, prompt, committed)
+        self._seqs[sequence.serial] = sequence
+        return sequence
+
+    def _reuse(self, sequence: _Sequence) -> None:
+        """Take over what another sequence's cache shares with this prompt, but its last token."""
+        if not self._prefixes:
+            return
+        prompt = sequence.queue[: sequence.prompt]
+        donor, n = self._slots.donor(prompt, sequence.prompt - 1, sequence.slot)
+        if n:
+            lib.llama_memory_seq_cp(self._memory, donor, sequence.slot, 0, n)
+            sequence.committed.extend(prompt[:n])
+            del sequence.queue[:n]
+            sequence.cached = n
+
+    def _redo_last(self, sequence: _Sequence) -> None:
+        """Nothing is queued: the last token is decoded again for its logits."""
+        kept = list(sequence.committed)
+        self._truncate(sequence.slot, len(kept) - 1)
+        sequence.queue = kept[len(sequence.committed) :]
+
+    def _truncate(self, slot: int, n: int) -> None:
+        """Keep the first n tokens of a slot; a state that cannot be cut is dropped whole."""
+        held = self._slots.tokens[slot]
+        if not lib.llama_memory_seq_rm(self._memory, slot, n, -1):
+            lib.llama_memory_seq_rm(self._memory, slot, -1, -1)
+            n = 0
+        del held[n:]
+
+    def _check_ids(self, tokens: tuple[int, ...]) -> None:
+        size = self.vocab.size
+        for token in tokens:
+            if not 0 <= token < size:
+                raise EngineError(f"There is no token {token}; the vocabulary has {size}.")

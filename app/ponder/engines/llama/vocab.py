@@ -1,0 +1,88 @@
+"""The vocabulary inside a loaded model. Knows text, bytes and ids; no context, no sampling."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+
+from ponder.errors import EngineError
+
+_NO_TOKEN = -1
+
+
+class LlamaVocabulary:
+    """Tokens of one model, read from its GGUF.
+
+    Args:
+        model: a `llama_model *` that outlives this object.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._vocab = lib.llama_model_get_vocab(model)
+        self._pieces: dict[int, bytes] = {}
+        self._buffer = ctypes.create_string_buffer(1024)
+        self.size: int = lib.llama_vocab_n_tokens(self._vocab)
+        self.bos = self._token(lib.llama_vocab_bos(self._vocab))
+        self.eos = self._token(lib.llama_vocab_eos(self._vocab))
+        self.add_bos = bool(lib.llama_vocab_get_add_bos(self._vocab)) and self.bos is not None
+        template = lib.llama_model_chat_template(model, None)
+        self.chat_template: str | None = template.decode("utf-8", "replace") if template else None
+        self._fingerprint = ""
+
+    @staticmethod
+    def _token(token: int) -> int | None:
+        return None if token == _NO_TOKEN else int(token)
+
+    @property
+    def handle(self) -> Any:
+        """The `llama_vocab *`, for samplers."""
+        return self._vocab
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over every token's text."""
+        if not self._fingerprint:
+            digest = hashlib.sha256()
+            for token in range(self.size):
+                text = lib.llama_vocab_get_text(self._vocab, token) or b""
+                digest.update(len(text).to_bytes(4, "little") + text)
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def encode(self, text: str, special: bool) -> list[int]:
+        """Text to ids, nothing added; `special` reads tags as the tokens they name."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 16
+        ids = (ctypes.c_int32 * room)()
+        n = lib.llama_tokenize(self._vocab, data, len(data), ids, room, False, special)
+        if n < 0:
+            room = -n
+            ids = (ctypes.c_int32 * room)()
+            n = lib.llama_tokenize(self._vocab, data, len(data), ids, room, False, special)
+        if n < 0:
+            raise EngineError("llama.cpp could not tokenize the text.")
+        return ids[:n]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token; a special token gives its tag."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._read_piece(token)
+        return known
+
+    def _read_piece(self, token: int) -> bytes:
+        if not 0 <= token < self.size:
+            raise EngineError(f"There is no token {token}; the vocabulary has {self.size}.")
+        buffer = self._buffer
+        n = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+        if n < 0:
+            buffer = ctypes.create_string_buffer(-n)
+            n = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+        return buffer.raw[:n]
+
+    def is_end(self, token: int) -> bool:
+        """Whether the model ends its turn with this token."""
+        return bool(lib.llama_vocab_is_eog(self._vocab, token))
