@@ -310,7 +310,15 @@ class Finished:
     trace: Trace
 
 
-Event = Started | Prefilled | Text | Closed | Finished
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """Earlier turns were left out of the prompt: the context could not hold them."""
+
+    question: int
+    messages: int
+
+
+Event = Trimmed | Started | Prefilled | Text | Closed | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,5 +349,3 @@ class Dialect:
     """A whole thinking block that means "don't", opening included."""
     smallest: int = 1
     """Budgets below this are not worth thinking with."""
-
-

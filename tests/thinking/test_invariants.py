@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import pytest
-from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from ponder.thinking.live import LAST_RESORT, Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, Dialect, Event, Finish, Finished, Sampling, Trace
+from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)
 TOKEN = {tag: 256 + at for at, tag in enumerate(TAGS)}
@@ -216,11 +216,7 @@ def test_without_a_budget_nothing_is_changed(adversary: Adversary, dialect: Dial
         expected = adversary(plain, start, 7)
         if forced:
             # Only where plain sampling would have stopped, or thought or answered for ever.
-            assert (
-                VOCAB.is_end(expected)
-                or trace.finish is Finish.CONTEXT
-                or trace.last_resort
-            )
+            assert VOCAB.is_end(expected) or trace.finish is Finish.CONTEXT or trace.last_resort
             return
         assert token == expected
         plain.append(token)
@@ -277,7 +273,13 @@ def test_company_changes_no_trace(
 
 @pytest.mark.parametrize(
     "budget",
-    [Budget(cap=-1), Budget(floor=-5), Budget(cap=9, floor=10), Budget(cap=401), Budget(max_answer=0)],
+    [
+        Budget(cap=-1),
+        Budget(floor=-5),
+        Budget(cap=9, floor=10),
+        Budget(cap=401),
+        Budget(max_answer=0),
+    ],
 )
 def test_a_budget_that_means_nothing_is_refused(budget: Budget) -> None:
     with pytest.raises(BudgetError) as refused:
@@ -291,7 +293,7 @@ def test_a_prompt_without_room_for_an_answer_is_refused() -> None:
 
 
 def test_a_prompt_with_little_room_is_answered_without_thinking() -> None:
-    trace, _ = ask(Adversary(("words",), 0), TAGGED, Budget(), prompt=(256,) * 285)
+    trace, _ = ask(Adversary(("words",), 0), TAGGED, Budget(), prompt=(256,) * 300)
     assert trace.finish is Finish.OFF
     assert trace.answer
 

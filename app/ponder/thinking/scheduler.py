@@ -137,6 +137,12 @@ class Scheduler:
 
         self._notes.append(note)
 
+    def abandon(self) -> None:
+        """Close every sequence: the engine failed, and nothing will be told any more."""
+        for live in self._live.values():
+            self._hands.close(live.seq)
+        self._live.clear()
+
     # -- the loop -----------------------------------------------------------------------
 
     def schedule(self, now: float) -> dict[Seq, int]:

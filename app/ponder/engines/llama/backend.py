@@ -7,17 +7,14 @@ lines of it) instead of being shown.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import llama_cpp.llama_cpp as lib
 from llama_cpp import __version__ as binding_version
 
 _log: deque[str] = deque(maxlen=400)
-_ERROR = 3
 _GPU_TYPES = (1, 2)
 """GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU (ggml-backend.h)."""
 
@@ -114,14 +111,3 @@ def version() -> str:
 def system_info() -> str:
     """The instruction sets and features that this build uses here."""
     return str(lib.llama_print_system_info().decode().strip())
-
-
-def fingerprint() -> str:
-    """Changes with every build of the library: its files' names, sizes and times."""
-    folder = Path(lib.__file__).parent / "lib"
-    facts = sorted(
-        f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}"
-        for file in folder.glob("*")
-        if file.is_file()
-    )
-    return hashlib.sha256("\n".join([version(), *facts]).encode()).hexdigest()[:16]

@@ -23,9 +23,7 @@ class Batch:
         self._seq = (ctypes.c_int32 * size)()
         row, start = ctypes.POINTER(ctypes.c_int32), ctypes.addressof(self._seq)
         width = ctypes.sizeof(ctypes.c_int32)
-        self._seq_id = (row * size)(
-            *(ctypes.cast(start + at * width, row) for at in range(size))
-        )
+        self._seq_id = (row * size)(*(ctypes.cast(start + at * width, row) for at in range(size)))
         self._logits = (ctypes.c_int8 * size)()
         self.c = lib.llama_batch(
             n_tokens=0,
@@ -60,8 +58,8 @@ class Batch:
             self.c.n_tokens = start + 1
             return int(start)
         end = start + len(tokens)
-        self._token[start:end] = tokens
-        self._pos[start:end] = range(position, position + len(tokens))
+        self._token[start:end] = list(tokens)
+        self._pos[start:end] = list(range(position, position + len(tokens)))
         self._seq[start:end] = [slot] * len(tokens)
         self._logits[start:end] = [0] * len(tokens)
         self._logits[end - 1] = logits

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
@@ -185,22 +184,17 @@ class LlamaEngine:
         if not taken:
             return []
         self._decode()
-        chunks = []
+        drawn = []
         for sequence, n, row in taken:
             read = n if sequence.reading else 0
             sequence.committed.extend(sequence.queue[:n])
             del sequence.queue[:n]
-            chunks.append([sequence, read, row])
-        sampled = [
-            self._sample(sequence, row)
-            if row is not None and not sequence.queue and grants[sequence.serial] > 0
-            else None
-            for sequence, _, row in chunks
-        ]
+            wanted = row is not None and grants[sequence.serial] > 0
+            drawn.append((sequence, read, self._sample(sequence, row) if wanted else None))
         seconds = time.perf_counter() - started
         return [
-            self._chunk(sequence, read, drawn, seconds, len(chunks))
-            for (sequence, read, _), drawn in zip(chunks, sampled, strict=True)
+            self._chunk(sequence, read, sample, seconds, len(drawn))
+            for sequence, read, sample in drawn
         ]
 
     def interrupt(self) -> None:
@@ -245,8 +239,10 @@ class LlamaEngine:
             else:
                 if not sequence.queue:
                     self._redo_last(sequence)
-                n = len(sequence.queue) if len(sequence.queue) == 1 else min(
-                    left, len(sequence.queue)
+                n = (
+                    len(sequence.queue)
+                    if len(sequence.queue) == 1
+                    else min(left, len(sequence.queue))
                 )
             if n <= 0 or len(self._batch) + n > self._batch.size:
                 continue
@@ -281,7 +277,7 @@ class LlamaEngine:
                 f"{backend.log_cause() or 'it gave no reason'}."
             )
 
-    def _sample(self, sequence: _Sequence, row: int) -> tuple[int, tuple[float, ...]]:
+    def _sample(self, sequence: _Sequence, row: int | None) -> tuple[int, tuple[float, ...]]:
         gaps: tuple[float, ...] = ()
         if sequence.watch:
             pointer = lib.llama_get_logits_ith(self._context, row)
@@ -304,9 +300,7 @@ class LlamaEngine:
     ) -> Chunk:
         cached, sequence.cached = sequence.cached, 0
         if drawn is None:
-            return Chunk(
-                sequence.serial, prefilled=read, cached=cached, seconds=seconds, busy=busy
-            )
+            return Chunk(sequence.serial, prefilled=read, cached=cached, seconds=seconds, busy=busy)
         token, gaps = drawn
         return Chunk(
             sequence.serial,

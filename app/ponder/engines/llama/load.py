@@ -6,6 +6,7 @@ kills the process, on some arguments: they are checked here before it sees them.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -323,8 +324,6 @@ def _slice_size(params: int, layers: int) -> int:
 
 def metadata(model: Any) -> dict[str, str]:
     """Every key of the GGUF that has one value, as text."""
-    import ctypes
-
     buffer = ctypes.create_string_buffer(64 * 1024)
     facts = {}
     for index in range(lib.llama_model_meta_count(model)):
@@ -370,8 +369,10 @@ def kv_bytes_per_token(facts: dict[str, str], config: LlamaConfig) -> float:
         return 0.0
     latent = _fact(facts, "attention.kv_lora_rank")
     if latent:
-        return layers * (latent + (_fact(facts, "rope.dimension_count") or 0)) * (
-            _KV_BITS[config.kv_type_k] / 8
+        return (
+            layers
+            * (latent + (_fact(facts, "rope.dimension_count") or 0))
+            * (_KV_BITS[config.kv_type_k] / 8)
         )
     kv_heads = _fact(facts, "attention.head_count_kv") or heads
     key = _fact(facts, "attention.key_length") or embedding / heads

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import llama_cpp.llama_cpp as lib
 
-from ponder.errors import EngineError
+from ponder.engines.llama import backend
+from ponder.errors import EngineError, NotAModel
 
 _NO_TOKEN = -1
+
+
+@contextmanager
+def vocabulary_of(path: Path) -> Iterator[LlamaVocabulary]:
+    """A file's vocabulary without its weights, which need not even be there.
+
+    Raises:
+        NotAModel: it has none that llama.cpp can read.
+    """
+    backend.start()
+    params = lib.llama_model_default_params()
+    params.vocab_only = True
+    model = lib.llama_model_load_from_file(str(path).encode(), params)
+    if not model:
+        raise NotAModel(f"{path} has no vocabulary: {backend.log_cause()}.")
+    try:
+        yield LlamaVocabulary(model)
+    finally:
+        lib.llama_model_free(model)
 
 
 class LlamaVocabulary:

