@@ -122,6 +122,15 @@ def open_session(
     )
 
 
+def smallest_real_model() -> str:
+    """The command that fetches the smallest real model, or runs it if it is here."""
+    entries = [e for e in local.entries(catalogue_module.catalogue()) if e.model and e.model.gguf]
+    smallest = min(entries, key=lambda e: e.model.parameters if e.model else 0.0)
+    if smallest.path is not None:
+        return f"ponder ask --model {smallest.name}"
+    return smallest.fetch
+
+
 def overridden(sampling: Sampling, settings: SamplingSettings) -> Sampling:
     """Sampling with what is set in the settings on top."""
     chosen = {

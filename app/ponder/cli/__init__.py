@@ -1,0 +1,124 @@
+"""The command line: parse, call, print. One file a command, imported when it is called.
+
+stdout is data, stderr is narration. Errors go to stderr with their hint; the exit code is 0
+when all went well, 2 when the words or files given cannot be used, 1 when something else
+failed, 130 after Ctrl-C, 143 after SIGTERM, 141 when whoever read the output went away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from ponder import __version__
+from ponder.errors import InputError, PonderError, UnknownName
+
+_COMMANDS = {
+    "ask": "Ask one question, and watch the model think within its budget.",
+    "models": "List the models that are here, and those that could be.",
+    "doctor": "See what this machine has, and whether llama.cpp works on it.",
+    "config": "Show where things are kept and what is set.",
+    "completion": "Print the completion script for a shell.",
+}
+"""Each command is `app` in the module of its name. Listed here so that help imports none."""
+
+
+class _ReaderGoneError(Exception):
+    """Whoever read our output has gone away."""
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"ponder.cli.{cmd_name}").app
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise UnknownName("command", args[0], _COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click would make exit code 1 of it, as if something had failed.
+            raise _ReaderGoneError from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: ponder ask 'What is 17 * 23 + 4?'",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="ponder")
+def app() -> None:
+    """Reasoning models on your own machine, with a budget for how long they may think."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; gives the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows a question mark, not a traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    with contextlib.suppress(ValueError):  # not in the main thread: nothing to restore there
+        signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = app.main(list(arguments), prog_name="ponder", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except (BrokenPipeError, _ReaderGoneError):
+        # Whoever read us is gone; Python would complain once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PonderError as error:
+        _tell(error)
+        return 2 if isinstance(error, InputError) else 1
+
+
+def _tell(error: PonderError) -> None:
+    from ponder.cli.terminal import safe
+
+    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(safe(error.message), err=True)
+    if error.hint:
+        click.secho("hint:  ", fg="cyan", err=True, nl=False)
+        click.echo(safe(error.hint), err=True)
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    """Leave as if the program had ended: everything that is open gets closed."""
+    raise SystemExit(128 + signal.SIGTERM)

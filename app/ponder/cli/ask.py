@@ -1,0 +1,212 @@
+"""`ponder ask`: one question, a budgeted trace, an answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ponder import paths
+from ponder.cli.completing import dialects, models
+from ponder.errors import InputError, PonderError
+from ponder.settings import EngineSettings, SamplingSettings, Settings, read
+from ponder.types import Budget, Finished
+
+if TYPE_CHECKING:
+    from ponder.assembly import Assembled
+    from ponder.session import Answering
+
+_SEEDS = click.IntRange(0, 2**32 - 2)
+
+
+@click.command(
+    name="ask",
+    help="""Ask QUESTION and print the answer; without one, or with -, it is read from stdin.
+
+    The thinking goes to stderr as it happens, dimmed, with ponder's own words tinted; the
+    answer goes to stdout. The last line tells the thinking tokens used and allowed, the answer
+    tokens, the speed, and why the thinking ended: closed, cap, context, off or none.""",
+)
+@click.argument("question", nargs=-1)
+@click.option("--model", "-m", shell_complete=models, help="A name of `ponder models`, or a GGUF.")
+@click.option("--budget", "-b", type=int, help="Most thinking tokens.")
+@click.option("--floor", type=int, help='Fewest thinking tokens: an early end becomes "Wait".')
+@click.option("--no-think", is_flag=True, help="Answer without thinking.")
+@click.option("--max-answer", type=int, help="Most answer tokens.")
+@click.option("--seed", type=_SEEDS, help="Draw the same tokens again.")
+@click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy.")
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus.")
+@click.option("--top-k", type=click.IntRange(min=0), help="The k most likely tokens only.")
+@click.option("--min-p", type=click.FloatRange(0, 1), help="Relative to the likeliest token.")
+@click.option("--repeat-penalty", type=click.FloatRange(min=0, min_open=True), help="1 is off.")
+@click.option("--dry", type=click.FloatRange(min=0), help="DRY multiplier; 0 is off.")
+@click.option("--system", help="System prompt; R1 works best without one.")
+@click.option("--ctx", type=click.IntRange(min=16), help="Tokens of context.")
+@click.option("--gpu-layers", type=click.IntRange(min=0), help="Layers on GPUs; default: all.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
+@click.option("--flash-attention", type=click.Choice(["auto", "on", "off"]))
+@click.option("--kv-type", help="Type of the KV cache: f16, q8_0, q4_0 and others.")
+@click.option("--dialect", shell_complete=dialects, help="How the model opens and ends thinking.")
+@click.option("--template", type=click.Path(path_type=Path), help="A chat template in Jinja.")
+@click.option("--json", "as_json", is_flag=True, help="Events on stdout, one object a line.")
+@click.option("--quiet", "-q", is_flag=True, help="The answer and nothing else.")
+def app(
+    question: tuple[str, ...],
+    model: str | None,
+    budget: int | None,
+    floor: int | None,
+    no_think: bool,
+    max_answer: int | None,
+    seed: int | None,
+    system: str | None,
+    dialect: str | None,
+    template: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **engine_and_sampling: float | str | None,
+) -> None:
+    """See the command's help."""
+    try:
+        text = _question(question)
+        settings = _with(read(paths.config_file()), engine_and_sampling)
+        wanted = _budget(settings, budget, floor, no_think, max_answer)
+        # Slow imports, and only now: a wrong word on the command line is told at once.
+        from ponder.assembly import Choices, open_session
+        from ponder.cli.loading import progress
+
+        with progress(quiet or as_json) as tell:
+            opened = open_session(settings, Choices(model, system, dialect, template), tell)
+        with opened.session.runner:
+            if budget is None and wanted.cap is not None:
+                # A cap from the settings is meant for every model, also for small contexts.
+                wanted = replace(wanted, cap=min(wanted.cap, opened.engine.n_ctx))
+            from ponder.session import fresh_seed
+
+            sampling = replace(opened.sampling, seed=fresh_seed() if seed is None else seed)
+            asked = opened.session.ask(text, wanted, sampling)
+            if as_json:
+                _print_json(asked)
+            else:
+                _narrate(asked, opened, wanted, quiet)
+    except PonderError as error:
+        if as_json:
+            told = {"event": "error", "message": error.message, "hint": error.hint}
+            click.echo(json.dumps(told))
+        raise
+
+
+def _question(words: tuple[str, ...]) -> str:
+    """The question, from the command line or from stdin.
+
+    Raises:
+        InputError: there is none, or it is no UTF-8 text.
+    """
+    text = " ".join(words)
+    if text in ("", "-"):
+        if not words and sys.stdin.isatty():
+            raise InputError("There is no question.", "Try: ponder ask 'What is 17 * 23 + 4?'")
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"What came on stdin is not UTF-8 text: byte {error.object[error.start]:#04x} "
+                f"at position {error.start}.",
+                "Convert it first, for example: iconv -f latin1 -t utf-8 FILE | ponder ask",
+            ) from error
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            "The question is not UTF-8 text.", "Check the encoding of your terminal."
+        ) from None
+    if not text.strip():
+        raise InputError("The question is empty.", "Try: ponder ask 'What is 17 * 23 + 4?'")
+    return text.strip()
+
+
+def _with(settings: Settings, options: dict[str, float | str | None]) -> Settings:
+    """The settings with the command line's engine and sampling options on top."""
+    import msgspec
+
+    given = {name: value for name, value in options.items() if value is not None}
+    kv_type = given.pop("kv_type", None)
+    if kv_type is not None:
+        given |= {"kv_type_k": kv_type, "kv_type_v": kv_type}
+    if "dry" in given:
+        given["dry_multiplier"] = given.pop("dry")
+    engine = {n: v for n, v in given.items() if n in EngineSettings.__struct_fields__}
+    sampling = {n: v for n, v in given.items() if n in SamplingSettings.__struct_fields__}
+    return msgspec.structs.replace(
+        settings,
+        engine=msgspec.structs.replace(settings.engine, **engine),
+        sampling=msgspec.structs.replace(settings.sampling, **sampling),
+    )
+
+
+def _budget(
+    settings: Settings,
+    cap: int | None,
+    floor: int | None,
+    no_think: bool,
+    max_answer: int | None,
+) -> Budget:
+    """The settings' budget with the command line's on top.
+
+    Raises:
+        InputError: --no-think beside a budget or a floor.
+    """
+    if no_think and (cap or floor):
+        raise InputError(
+            "--no-think leaves no thinking to give a budget to.",
+            "Leave out --no-think, or --budget and --floor.",
+        )
+    own = settings.budget
+    least = own.floor if floor is None else floor
+    if floor is None and cap is not None:
+        # A floor from the settings yields to a cap that is asked for.
+        least = min(least, max(cap, 0))
+    return Budget(
+        cap=own.cap if cap is None else cap,
+        floor=0 if no_think else least,
+        thinking=not no_think,
+        answer_reserve=own.answer_reserve,
+        max_answer=own.max_answer if max_answer is None else max_answer,
+    )
+
+
+def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -> None:
+    from ponder.cli.narrator import Narrator
+
+    narrator = Narrator(budget, quiet)
+    narrator.note(f"{opened.name}: {opened.note}" if opened.note else opened.name)
+    try:
+        for event in asked:
+            narrator.take(event)
+    except KeyboardInterrupt:
+        # What was thought so far is shown with its account; a second Ctrl-C leaves at once.
+        asked.cancel()
+        for event in asked:
+            narrator.take(event)
+        raise
+    if opened.note:
+        from ponder.assembly import smallest_real_model
+
+        narrator.note(f"for a real model: {smallest_real_model()}")
+
+
+def _print_json(asked: Answering) -> None:
+    try:
+        for event in asked:
+            told = {"event": type(event).__name__.lower(), **asdict(event)}
+            click.echo(json.dumps(told))
+            if isinstance(event, Finished):
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        asked.cancel()
+        for event in asked:
+            click.echo(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}))
+        raise

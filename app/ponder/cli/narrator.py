@@ -1,0 +1,183 @@
+"""Events of one question as text: the thinking to stderr, the answer to stdout.
+
+So a terminal shows both, in order, and a pipe gets the answer alone. What ponder put into
+the model's mouth is tinted, or bracketed where there is no colour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.text import Text as Styled
+
+from ponder.cli.terminal import Screen, safe
+from ponder.types import (
+    AnswerEnd,
+    Budget,
+    Channel,
+    Event,
+    Finish,
+    Finished,
+    Prefilled,
+    Span,
+    Started,
+    Text,
+    Trace,
+    Trimmed,
+)
+
+_BATCH = 1 / 30
+"""Seconds between writes: a write for every token would cost more than the token."""
+_LONG_PROMPT = 1024
+"""Prompts from this many tokens on show how far they have been read."""
+
+FINISHES = {
+    Finish.CLOSED: "the model closed its thinking itself",
+    Finish.CAP: "the thinking budget was spent",
+    Finish.CONTEXT: "the context was full",
+    Finish.USER: "the answer was asked for",
+    Finish.OFF: "thinking was off",
+    Finish.NONE: "this model does not think",
+    Finish.CANCELLED: "cancelled",
+}
+
+
+class Narrator:
+    """Prints one question's events.
+
+    Args:
+        budget: what was asked for, to say where it was not possible.
+        quiet: print the answer and nothing else.
+        clock: seconds, for batching.
+    """
+
+    def __init__(
+        self, budget: Budget, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._budget = budget
+        self._quiet = quiet
+        self._clock = clock
+        self._out = Screen(highlight=False, soft_wrap=True)
+        self._err = Screen(stderr=True, highlight=False, soft_wrap=True)
+        self._spans: list[Span] = []
+        self._wrote = 0.0
+        self._last = ""
+        self._marked = False
+        self._blank = ""
+        self._channel: Channel | None = None
+
+    def note(self, text: str) -> None:
+        """A line of narration."""
+        if not self._quiet:
+            self._err.print(Styled(safe(text), style="cyan"))
+
+    def take(self, event: Event) -> None:
+        """Print what an event says."""
+        match event:
+            case Trimmed(messages=count):
+                self.note(f"{count} earlier messages were left out: the context is full")
+            case Started():
+                self._started(event)
+            case Prefilled(done=done, total=total):
+                if total >= _LONG_PROMPT and self._err.is_terminal and not self._quiet:
+                    end = "\r" if done < total else "\n"
+                    self._err.print(f"reading the prompt: {done:,} of {total:,}", end=end)
+            case Text(span=span):
+                self._spans.append(span)
+                if self._clock() - self._wrote >= _BATCH:
+                    self.flush()
+            case Finished(trace=trace):
+                self._finished(trace)
+            case _:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        spans, self._spans = self._spans, []
+        for span in spans:
+            self._write(span)
+        self._out.file.flush()
+        self._err.file.flush()
+        self._wrote = self._clock()
+
+    def _started(self, event: Started) -> None:
+        cap = self._budget.cap
+        if event.limited_by == "none":
+            self.note("this model does not think: it answers at once")
+        elif event.limited_by == "off" and self._budget.thinking and cap != 0:
+            self.note("too small a budget to think with: answering without thinking")
+        elif event.limited_by == "context" and cap is not None:
+            self.note(f"the context leaves {event.budget:,} of the {cap:,} thinking tokens asked")
+
+    def _write(self, span: Span) -> None:
+        if span.channel is not self._channel:
+            self._turn(span.channel)
+        console = self._out if span.channel is Channel.ANSWER else self._err
+        if self._quiet and console is self._err:
+            return
+        colour = console.color_system is not None and not console.no_color
+        text = safe(span.text)
+        if not colour:
+            text, style = self._bracketed(text, span.forced), ""
+        elif span.forced:
+            style = "yellow"
+        else:
+            style = "dim" if span.channel is Channel.THOUGHT else ""
+        console.print(Styled(text, style=style), end="")
+        self._last = text or self._last
+
+    def _bracketed(self, text: str, forced: bool) -> str:
+        """Forced words in brackets, blank space around them left outside."""
+        if not forced:
+            closing = "⟧" if self._marked else ""
+            text, self._marked, self._blank = closing + self._blank + text, False, ""
+            return text
+        words = text.rstrip()
+        if not words:
+            self._blank += text
+            return ""
+        start = len(words) - len(words.lstrip())
+        lead = self._blank + words[:start] + ("" if self._marked else "⟦")
+        self._marked, self._blank = True, text[len(words) :]
+        return lead + words[start:]
+
+    def _turn(self, channel: Channel | None) -> None:
+        """Leave one channel for the other, with an empty line between them."""
+        if self._marked and not (self._quiet and self._channel is Channel.THOUGHT):
+            (self._out if self._channel is Channel.ANSWER else self._err).print("⟧", end="")
+        self._marked, self._blank = False, ""
+        if self._channel is Channel.THOUGHT and not self._quiet:
+            self._err.print("" if self._last.endswith("\n") else "\n")
+        elif self._channel is Channel.ANSWER:
+            self._out.print("\n" if channel else "")
+        self._channel = channel
+        self._last = ""
+
+    def _finished(self, trace: Trace) -> None:
+        self.flush()
+        self._turn(None)
+        if not self._quiet:
+            self._err.print(Styled(truth(trace), style="bold"))
+
+
+def truth(trace: Trace) -> str:
+    """One line: thinking tokens used and allowed, answer tokens, speed, and why it ended."""
+    usage = trace.usage
+    thought = f"thinking {usage.think:,}"
+    if trace.budget is not None:
+        thought += f"/{trace.budget:,}"
+    parts = [
+        f"{thought} tokens",
+        f"answer {usage.answer:,} tokens",
+        f"{usage.tokens_per_second:,.0f} tok/s",
+        f"finish: {trace.finish.value} ({FINISHES[trace.finish]})",
+    ]
+    if trace.last_resort:
+        parts.append("ponder had to lead it to an answer")
+    if trace.answer_end in (AnswerEnd.LIMIT, AnswerEnd.CONTEXT):
+        cause = "its limit" if trace.answer_end is AnswerEnd.LIMIT else "the end of the context"
+        parts.append(f"the answer was cut at {cause}")
+    elif trace.answer_end is AnswerEnd.CANCELLED and trace.finish is not Finish.CANCELLED:
+        parts.append("the answer was cancelled")
+    return " · ".join(parts)
