@@ -15,8 +15,9 @@ PIN := packaging/llama-cpp-python.txt
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check \
 	--constraint $(PIN) --only-binary llama-cpp-python
 
-QUESTION := Mia has 38 marbles. She buys 47 more marbles. Then Mia makes the pile 6 times as big. \
-	After that Mia gives 129 marbles to Tom. How many marbles does Mia have left?
+# Left alone, the built-in model gets this one wrong; told to wait, it checks and finds out.
+QUESTION := A school buys 24 pens at 11 dollars each and 463 belts at 173 dollars each. \
+	How many dollars is that in total?
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -26,8 +27,8 @@ QUESTION := Mia has 38 marbles. She buys 47 more marbles. Then Mia makes the pil
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(STAMPS)/app ## set up, then ask the built-in model a question with a budget of 200 tokens
-	$(BIN)/ponder ask --budget 200 --seed 1 "$(strip $(QUESTION))"
+demo: $(STAMPS)/app ## set up, then ask the built-in model a question under a thinking budget
+	$(BIN)/ponder ask --floor 100 --budget 320 --temperature 0 "$(strip $(QUESTION))"
 
 setup: $(STAMPS)/app ## set up only: .venv, the engine (compiled once, minutes), ponder
 

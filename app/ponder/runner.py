@@ -6,9 +6,12 @@ threads and the clock, and neither text nor models.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from queue import SimpleQueue
 from typing import Self
@@ -20,6 +23,10 @@ from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Event, Finished, Sampling
 
+_BATCH = 1 / 60
+"""Seconds between deliveries: to wake another thread for every token was measured to cost
+more than everything else ponder does for it. Slow models are told of token by token."""
+
 
 class Stream(Iterator[Event]):
     """The events of one question, as they happen; ends after `Finished`.
@@ -30,18 +37,22 @@ class Stream(Iterator[Event]):
     def __init__(self, runner: Runner, question: int) -> None:
         self._runner = runner
         self.question = question
-        self.queue: SimpleQueue[Event | PonderError] = SimpleQueue()
+        self.queue: SimpleQueue[list[Event] | PonderError] = SimpleQueue()
+        self._ready: deque[Event] = deque()
         self._over = False
 
     def __next__(self) -> Event:
         if self._over:
             raise StopIteration
-        item = self.queue.get()
-        if isinstance(item, PonderError):
-            self._over = True
-            raise item
-        self._over = isinstance(item, Finished)
-        return item
+        while not self._ready:
+            item = self.queue.get()
+            if isinstance(item, PonderError):
+                self._over = True
+                raise item
+            self._ready.extend(item)
+        event = self._ready.popleft()
+        self._over = isinstance(event, Finished)
+        return event
 
     def cancel(self) -> None:
         """End the question where it stands; `Finished` still follows."""
@@ -73,9 +84,13 @@ class Runner:
         self.scheduler = Scheduler(engine, protocol)
         self._now = now
         self._streams: dict[int, Stream] = {}
+        self._gathered: dict[int, list[Event]] = {}
+        self._delivered = -math.inf
         self._ids = count(1)
         self._work = threading.Event()
         self._closing = False
+        self._lock = threading.Lock()
+        """A question is asked before the runner closes or fails, or after, never in between."""
         self._thread = threading.Thread(target=self._run, name="ponder-runner", daemon=True)
         self._thread.start()
 
@@ -88,15 +103,17 @@ class Runner:
             InputError: a bad budget, or a prompt that is too long.
             EngineError: the runner is closed.
         """
-        if self._closing:
-            raise EngineError("The engine has been shut down.")
-        stream = Stream(self, next(self._ids))
-        self._streams[stream.question] = stream
-        try:
-            self.scheduler.submit(Request(stream.question, prompt, budget, sampling, boxed))
-        except PonderError:
-            del self._streams[stream.question]
-            raise
+        with self._lock:
+            if self._closing:
+                raise EngineError("The engine has been shut down.")
+            stream = Stream(self, next(self._ids))
+            # Known before it is scheduled: a busy worker may tell of it at once.
+            self._streams[stream.question] = stream
+            try:
+                self.scheduler.submit(Request(stream.question, prompt, budget, sampling, boxed))
+            except PonderError:
+                del self._streams[stream.question]
+                raise
         self._work.set()
         return stream
 
@@ -108,14 +125,16 @@ class Runner:
 
     def close(self) -> None:
         """Cancel what runs, end the worker, shut the engine down. May be called twice."""
-        if self._closing:
-            return
-        for question in list(self._streams):
-            self.cancel(question)
-        self._closing = True
-        self._work.set()
+        with self._lock:
+            first = not self._closing
+            if first:
+                for question in list(self._streams):
+                    self.cancel(question)
+                self._closing = True
+                self._work.set()
         self._thread.join()
-        self.engine.shutdown()
+        if first:
+            self.engine.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -129,14 +148,18 @@ class Runner:
             yield from self.scheduler.observe(chunks, self._now())
 
     def _run(self) -> None:
-        while not self._closing:
+        closing = False
+        while not closing:
             self._work.wait()
             self._work.clear()
+            # Asked before the notes are read: what was cancelled to close is still told.
+            closing = self._closing
             try:
                 for event in self._generate():
-                    self._deliver(event)
+                    self._gather(event)
                 for event in self.scheduler.observe((), self._now()):
-                    self._deliver(event)
+                    self._gather(event)
+                self._deliver()
             except PonderError as error:
                 self._fail(error)
             except Exception as error:  # noqa: BLE001 - nothing may leave a question waiting
@@ -147,18 +170,29 @@ class Runner:
                 failure.__cause__ = error
                 self._fail(failure)
 
-    def _deliver(self, event: Event) -> None:
-        stream = self._streams.get(event.question)
-        if stream is None:
-            return
-        if isinstance(event, Finished):
-            del self._streams[event.question]
-        stream.queue.put(event)
+    def _gather(self, event: Event) -> None:
+        """Keep an event for its stream; deliver when it is time, or when a trace is over."""
+        self._gathered.setdefault(event.question, []).append(event)
+        if isinstance(event, Finished) or self._now() - self._delivered >= _BATCH:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        for question, events in gathered.items():
+            over = isinstance(events[-1], Finished)
+            stream = self._streams.pop(question, None) if over else self._streams.get(question)
+            if stream is not None:
+                stream.queue.put(events)
+        self._delivered = self._now()
 
     def _fail(self, error: PonderError) -> None:
         """Every question ends with the error; the next one finds a clean scheduler."""
-        self.scheduler.abandon()
-        self.scheduler = Scheduler(self.engine, self.protocol)
-        streams, self._streams = self._streams, {}
+        self._deliver()
+        with self._lock:
+            # An engine that failed may fail at closing a sequence as well.
+            with suppress(Exception):
+                self.scheduler.abandon()
+            self.scheduler = Scheduler(self.engine, self.protocol)
+            streams, self._streams = self._streams, {}
         for stream in streams.values():
             stream.queue.put(error)

@@ -185,7 +185,9 @@ def test_a_smaller_budget_thinks_a_prefix_of_a_larger_one(
     adversary: Adversary, dialect: Dialect, larger: int, data: st.DataObject
 ) -> None:
     smaller = data.draw(st.integers(1, larger))
-    floor = data.draw(st.integers(0, smaller))
+    # An end tag of several tokens that a floor withdraws leaves a hole where a smaller budget
+    # would have cut in the middle of it: there the property holds without a floor only.
+    floor = 0 if dialect is SPELLED else data.draw(st.integers(0, smaller))
     short, protocol = ask(adversary, dialect, Budget(cap=smaller, floor=floor))
     long, _ = ask(adversary, dialect, Budget(cap=larger, floor=floor))
     if short.finish is Finish.CAP:

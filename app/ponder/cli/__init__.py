@@ -104,6 +104,12 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError as error:
+        # A full disk, most likely; and what is left in the buffer would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        what = "The output could not be written" if error.filename is None else error.filename
+        _tell(PonderError(f"{what}: {error.strerror}."))
+        return 1
     except PonderError as error:
         _tell(error)
         return 2 if isinstance(error, InputError) else 1

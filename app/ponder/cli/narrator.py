@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import groupby
 
 from rich.text import Text as Styled
 
@@ -95,8 +96,8 @@ class Narrator:
     def flush(self) -> None:
         """Write what was gathered."""
         spans, self._spans = self._spans, []
-        for span in spans:
-            self._write(span)
+        for (channel, forced), run in groupby(spans, lambda span: (span.channel, span.forced)):
+            self._write(Span(channel, "".join(span.text for span in run), forced))
         self._out.file.flush()
         self._err.file.flush()
         self._wrote = self._clock()

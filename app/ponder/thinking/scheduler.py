@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
 from ponder.thinking.ledger import Account, Ledger
 from ponder.thinking.live import LAST_RESORT, Live, Plan, Request, plan
 from ponder.thinking.parser import Edge, TraceParser
 from ponder.thinking.policies import Close, Extend, decide
 from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.record import never_started, trace_of
+from ponder.thinking.sequences import Sequences
 from ponder.types import (
     AnswerEnd,
     Channel,
@@ -30,48 +31,11 @@ from ponder.types import (
     Finish,
     Finished,
     Prefilled,
-    Sampling,
     Seq,
     Span,
     Started,
     Text,
-    Trace,
-    Usage,
 )
-
-
-class Sequences(Protocol):
-    """The engine's hands, as far as the scheduler needs them. None of them decodes."""
-
-    @property
-    def n_ctx(self) -> int:
-        """The most tokens that one sequence may hold."""
-
-    @property
-    def capacity(self) -> int:
-        """The most tokens that all sequences together may hold."""
-
-    @property
-    def n_seqs(self) -> int:
-        """How many sequences may be open at once."""
-
-    def open(
-        self,
-        tokens: tuple[int, ...],
-        sampling: Sampling,
-        watch: tuple[int, ...] = (),
-        stop: tuple[int, ...] = (),
-    ) -> Seq:
-        """Begin a sequence."""
-
-    def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
-        """Force tokens."""
-
-    def rewind(self, seq: Seq, n: int) -> None:
-        """Go back to the first n tokens."""
-
-    def close(self, seq: Seq) -> None:
-        """End a sequence."""
 
 
 class Scheduler:
@@ -199,7 +163,7 @@ class Scheduler:
         for at, (request, planned) in enumerate(self._queue):
             if request.id == question:
                 del self._queue[at]
-                self._events.append(_never_started(request, planned))
+                self._events.append(never_started(request, planned))
                 return
         live = self._live.get(question)
         if live is not None:
@@ -392,61 +356,6 @@ class Scheduler:
         self._tell(live, live.parser.flush())
         self._hands.close(live.seq)
         question = live.request.id
-        self._events.append(Finished(question, self._trace(live, end)))
+        self._events.append(Finished(question, trace_of(live, self._ledger, end, self._now)))
         self._ledger.release(question)
         del self._live[question]
-
-    def _trace(self, live: Live, end: AnswerEnd) -> Trace:
-        def spent(account: Account) -> int:
-            return self._ledger.spent(live.request.id, account)
-
-        return Trace(
-            spans=_merged(live.spans),
-            tokens=tuple(live.tokens),
-            forced=tuple(account is Account.FORCED for account in live.accounts),
-            finish=live.finish or Finish.CANCELLED,
-            answer_end=end,
-            last_resort=live.last_resort is not None,
-            budget=None if live.plan.cap is None else live.cap,
-            usage=Usage(
-                prompt=len(live.plan.prompt),
-                cached=live.cached,
-                think=spent(Account.THINK),
-                forced=spent(Account.FORCED),
-                probe=spent(Account.PROBE),
-                answer=spent(Account.ANSWER),
-                wasted=spent(Account.WASTED),
-                prefill_seconds=live.prefill_seconds,
-                decode_seconds=live.decode_seconds,
-                seconds=self._now - live.started,
-            ),
-            sampling=live.request.sampling,
-        )
-
-
-def _merged(spans: list[Span]) -> tuple[Span, ...]:
-    """Neighbours of one channel and author as one."""
-    merged: list[Span] = []
-    for span in spans:
-        last = merged[-1] if merged else None
-        if last and last.channel is span.channel and last.forced == span.forced:
-            merged[-1] = Span(span.channel, last.text + span.text, span.forced)
-        else:
-            merged.append(span)
-    return tuple(merged)
-
-
-def _never_started(request: Request, planned: Plan) -> Finished:
-    """A question that was cancelled while it waited."""
-    trace = Trace(
-        spans=(),
-        tokens=(),
-        forced=(),
-        finish=Finish.CANCELLED,
-        answer_end=AnswerEnd.CANCELLED,
-        last_resort=False,
-        budget=planned.cap,
-        usage=Usage(prompt=len(planned.prompt)),
-        sampling=request.sampling,
-    )
-    return Finished(request.id, trace)

@@ -1,0 +1,65 @@
+"""What is told of a trace when it is over: its text, its tokens, its account."""
+
+from __future__ import annotations
+
+from ponder.thinking.ledger import Account, Ledger
+from ponder.thinking.live import Live, Plan, Request
+from ponder.types import AnswerEnd, Finish, Finished, Span, Trace, Usage
+
+
+def trace_of(live: Live, ledger: Ledger, end: AnswerEnd, now: float) -> Trace:
+    """A trace that just ended; its lease is still in the ledger."""
+
+    def spent(account: Account) -> int:
+        return ledger.spent(live.request.id, account)
+
+    return Trace(
+        spans=_merged(live.spans),
+        tokens=tuple(live.tokens),
+        forced=tuple(account is Account.FORCED for account in live.accounts),
+        finish=live.finish or Finish.CANCELLED,
+        answer_end=end,
+        last_resort=live.last_resort is not None,
+        budget=None if live.plan.cap is None else live.cap,
+        usage=Usage(
+            prompt=len(live.plan.prompt),
+            cached=live.cached,
+            think=spent(Account.THINK),
+            forced=spent(Account.FORCED),
+            probe=spent(Account.PROBE),
+            answer=spent(Account.ANSWER),
+            wasted=spent(Account.WASTED),
+            prefill_seconds=live.prefill_seconds,
+            decode_seconds=live.decode_seconds,
+            seconds=now - live.started,
+        ),
+        sampling=live.request.sampling,
+    )
+
+
+def never_started(request: Request, planned: Plan) -> Finished:
+    """A question that was cancelled while it waited."""
+    trace = Trace(
+        spans=(),
+        tokens=(),
+        forced=(),
+        finish=Finish.CANCELLED,
+        answer_end=AnswerEnd.CANCELLED,
+        last_resort=False,
+        budget=planned.cap,
+        usage=Usage(prompt=len(planned.prompt)),
+        sampling=request.sampling,
+    )
+    return Finished(request.id, trace)
+
+
+def _merged(spans: list[Span]) -> tuple[Span, ...]:
+    """Neighbours of one channel and author as one."""
+    merged: list[Span] = []
+    for span in spans:
+        last = merged[-1] if merged else None
+        if last and last.channel is span.channel and last.forced == span.forced:
+            merged[-1] = Span(span.channel, last.text + span.text, span.forced)
+        else:
+            merged.append(span)
+    return tuple(merged)

@@ -1,0 +1,44 @@
+"""The engine's hands, as far as the scheduler needs them: the seam seen from this side.
+
+`ponder.engines.base.Engine` has all of it and more. Named here so that thinking knows no engine.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ponder.types import Sampling, Seq
+
+
+class Sequences(Protocol):
+    """The engine's hands, as far as the scheduler needs them. None of them decodes."""
+
+    @property
+    def n_ctx(self) -> int:
+        """The most tokens that one sequence may hold."""
+
+    @property
+    def capacity(self) -> int:
+        """The most tokens that all sequences together may hold."""
+
+    @property
+    def n_seqs(self) -> int:
+        """How many sequences may be open at once."""
+
+    def open(
+        self,
+        tokens: tuple[int, ...],
+        sampling: Sampling,
+        watch: tuple[int, ...] = (),
+        stop: tuple[int, ...] = (),
+    ) -> Seq:
+        """Begin a sequence."""
+
+    def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
+        """Force tokens."""
+
+    def rewind(self, seq: Seq, n: int) -> None:
+        """Go back to the first n tokens."""
+
+    def close(self, seq: Seq) -> None:
+        """End a sequence."""
