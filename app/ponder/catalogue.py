@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ponder.errors import SettingsError, UnknownName, UnsupportedModel
+from ponder.errors import PonderError, SettingsError, UnknownName
 from ponder.types import Dialect, Sampling, Vocabulary
 
 _PLAIN = Dialect("plain")
@@ -105,7 +105,10 @@ class Catalogue:
         try:
             read = msgspec.toml.decode(text, type=_File)
         except msgspec.DecodeError as error:
-            raise SettingsError(f"{origin} cannot be used: {error}.") from error
+            raise SettingsError(
+                f"{origin} cannot be used: {error}.",
+                "It ships with ponder: undo what was changed in it, or install ponder again.",
+            ) from error
         self.models: dict[str, Model] = dict(read.models)
         self.dialects = {
             name: Dialect(name=name, **msgspec.structs.asdict(words))
@@ -142,10 +145,11 @@ class Catalogue:
 
     def recognise(self, file_name: str, general_name: str) -> tuple[str, Model] | None:
         """The catalogue's entry for a file, by its name or by what its metadata calls it."""
-        plain = _plain(general_name)
         for key, model in self.models.items():
             if model.gguf is not None and model.gguf.file == file_name:
                 return key, model
+        plain = _plain(general_name)
+        for key, model in self.models.items():
             if plain and plain == _plain(model.title):
                 return key, model
         return None
@@ -163,7 +167,7 @@ class Catalogue:
                 return dialect
             try:
                 single = len(vocab.encode(dialect.end, special=True)) == 1
-            except UnsupportedModel:
+            except PonderError:
                 single = False
             if single:
                 return dialect

@@ -59,7 +59,9 @@ class Session:
             InputError: a bad budget, or no room in the context.
         """
         asked = [*self.messages, Message("user", text)]
-        boxed = "\\boxed" in text or any("\\boxed" in m.content for m in asked[:1])
+        # A box that an earlier question asked for was for that question alone.
+        ruling = [text, *(m.content for m in self.messages if m.role == "system")]
+        boxed = any("\\boxed" in words for words in ruling)
         left_out = 0
         while True:
             try:

@@ -87,13 +87,17 @@ def read(path: Path) -> Settings:
     """
     hint = f"Edit or remove {path}."
     try:
-        text = path.read_bytes().decode("utf-8")
+        # Editors on Windows begin a file with a byte order mark, which TOML does not know.
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return Settings()
     except UnicodeDecodeError as error:
         raise SettingsError(f"The settings in {path} are not UTF-8 text.", hint) from error
     except OSError as error:
-        raise SettingsError(f"The settings in {path} cannot be read: {error.strerror}.") from error
+        raise SettingsError(
+            f"The settings in {path} cannot be read: {error.strerror}.",
+            f"See that {path} is a file that you may read, or remove it.",
+        ) from error
     try:
         return msgspec.toml.decode(text, type=Settings)
     except msgspec.DecodeError as error:

@@ -6,6 +6,8 @@ catalogue says. Nothing is fetched here, and nothing loaded.
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -35,7 +37,8 @@ class Entry:
         if self.path is not None or self.model is None or self.model.gguf is None:
             return ""
         gguf = self.model.gguf
-        return f"curl -L --create-dirs -o '{paths.models_dir() / gguf.file}' '{gguf.url}'"
+        target = shlex.quote(str(paths.models_dir() / gguf.file))
+        return f"curl -L --fail --create-dirs -o {target} {shlex.quote(gguf.url)}"
 
 
 def builtin_path(name: str) -> Path:
@@ -44,22 +47,21 @@ def builtin_path(name: str) -> Path:
 
 
 def entries(catalogue: Catalogue) -> list[Entry]:
-    """All that has a name: what is here first, then what could be."""
+    """All that has a name: what is here first, then what could be. No name comes twice."""
     folder = paths.models_dir()
+    files = {path.name: path for path in sorted(folder.glob("*.gguf")) if path.is_file()}
     here: list[Entry] = []
     away: list[Entry] = []
-    claimed: set[str] = set()
     for name, model in catalogue.models.items():
+        own = files.pop(f"{name}.gguf", None)
+        published = files.pop(model.gguf.file, None) if model.gguf is not None else None
         if model.builtin:
             here.append(Entry(name, builtin_path(model.builtin), "built in", model))
-        elif model.gguf is not None and (folder / model.gguf.file).is_file():
-            here.append(Entry(name, folder / model.gguf.file, "models folder", model))
-            claimed.add(model.gguf.file)
+        elif path := published or own:
+            here.append(Entry(name, path, "models folder", model))
         else:
             away.append(Entry(name, None, "catalogue", model))
-    for path in sorted(folder.glob("*.gguf")):
-        if path.name not in claimed:
-            here.append(Entry(path.stem, path, "models folder", None))
+    here += [Entry(path.stem, path, "models folder", None) for path in files.values()]
     return here + away
 
 
@@ -71,20 +73,31 @@ def find(name: str, catalogue: Catalogue) -> Entry:
         NotAModel: a name of the catalogue whose file is not here.
     """
     known = {entry.name: entry for entry in entries(catalogue)}
+    path = _expanded(name)
+    # Path.is_file raises for a name that is too long to be a path.
+    is_file = os.path.isfile(path)  # noqa: PTH113
     entry = known.get(name)
+    if entry is None and not is_file:
+        files = ((entry, entry.path) for entry in known.values() if entry.path is not None)
+        entry = next((entry for entry, file in files if name in (file.name, file.stem)), None)
     if entry is None:
-        path = Path(name).expanduser()
-        if path.exists() or name.endswith(".gguf") or any(mark in name for mark in _PATH_MARKS):
+        if is_file or name.endswith(".gguf") or any(mark in name for mark in _PATH_MARKS):
             return Entry(path.stem, path, "models folder", None)
         raise UnknownName(
             "model", name, known, "A path to a GGUF file works too; a folder needs a / in it."
         )
     if entry.path is None:
-        wanted = entry.model.gguf.file if entry.model and entry.model.gguf else "a GGUF of it"
         raise NotAModel(
             f"{name} is not on this machine.",
             f"Fetch it: {entry.fetch}"
             if entry.fetch
-            else f"Put {wanted} into {paths.models_dir()} and name it by its file name.",
+            else f"Put a GGUF of it at {paths.models_dir() / f'{name}.gguf'}.",
         )
     return entry
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~somebody who has no home here
+        return Path(name)

@@ -36,7 +36,8 @@ class TraceParser:
         self._forced = False
         self._held: list[bytes] = []
         self._label = protocol.dialect.answer_label.encode()
-        self._label_seen = b"" if self._label else None
+        # A prompt that shut the block has written the label as well.
+        self._label_seen: bytes | None = None
         self._at_start = True
         self.inside = inside
         self.tag_tokens = 0
@@ -44,52 +45,50 @@ class TraceParser:
     def push(self, token: int, piece: bytes, forced: bool) -> tuple[list[Span], Edge]:
         """Read one token; gives the text it completes, and what it did to the block."""
         protocol = self._protocol
-        spans: list[Span] = []
         if token == protocol.end_id:
-            spans += self.flush()
+            spans = self.flush()
             # A stray end tag in the answer is hidden; only the first of a block closes it.
             edge = Edge.CLOSED if self.inside else Edge.NONE
             self.tag_tokens = 1
             self._turn(inside=False)
             return spans, edge
-        if protocol.reopens(token) and not self.inside:
-            spans += self.flush()
+        if protocol.reopens(token):
+            spans = self.flush()
+            if self.inside:
+                return spans, Edge.NONE
             self._turn(inside=True)
             return spans, Edge.OPENED
         if protocol.vocab.is_end(token):
             return self.flush(), Edge.NONE
+        spans = []
         if forced != self._forced:
-            spans += self._drain()
+            spans = self.flush()
             self._forced = forced
-        if self.inside and protocol.end_text:
-            more, edge = self._spelled(piece)
-            return spans + more, edge
-        return spans + self._emit(piece), Edge.NONE
+        more, edge = self._spelled(piece) if protocol.end_text else (self._emit(piece), Edge.NONE)
+        return spans + more, edge
 
     def reopen(self) -> None:
         """Take back the last `Edge.CLOSED`: the end was withdrawn, thought goes on."""
         self._held.clear()
+        self._decoder.reset()
         self._turn(inside=True)
         self._at_start = False
 
     def flush(self) -> list[Span]:
-        """Give up what was held back: the trace, or a block, is over."""
-        spans = self._drain()
+        """Give up what was held back: the trace, a block, or one author's words are over."""
+        held = b"".join(self._held)
+        self._held.clear()
+        spans = self._emit(held)
         if self._label_seen:
             rest, self._label_seen = self._label_seen, None
-            spans += self._span(rest.decode("utf-8", "replace"))
-        return spans
+            if rest != self._label:
+                spans += self._span(self._decoder.decode(rest))
+        return spans + self._span(self._decoder.decode(b"", final=True))
 
     def _turn(self, inside: bool) -> None:
         self.inside = inside
         self._at_start = True
         self._label_seen = b"" if self._label and not inside else None
-
-    def _drain(self) -> list[Span]:
-        """End the current run: held bytes and half characters come out as they are."""
-        held = b"".join(self._held)
-        self._held.clear()
-        return self._span(self._decoder.decode(held, final=True))
 
     def _spelled(self, piece: bytes) -> tuple[list[Span], Edge]:
         """Look for an end tag that is spelled with several tokens."""
@@ -98,24 +97,23 @@ class TraceParser:
         text = b"".join(self._held)
         at = text.find(tag)
         if at >= 0:
-            used = 0
-            for back, held in enumerate(reversed(self._held), start=1):
-                used += len(held)
-                if used >= len(text) - at:
-                    self.tag_tokens = back
-                    break
-            self._held.clear()
-            spans = self._span(self._decoder.decode(text[:at], final=True))
+            tokens, left = 0, len(text) - at
+            while left > 0:
+                tokens += 1
+                left -= len(self._held[-tokens])
+            edge = Edge.CLOSED if self.inside else Edge.NONE
+            self._held = [text[:at]]
+            spans = self.flush()
             self._turn(inside=False)
-            return spans + self._emit(text[at + len(tag) :]), Edge.CLOSED
+            spans += self._spelled(text[at + len(tag) :])[0]
+            self.tag_tokens = tokens
+            return spans, edge
         # Whole tokens are held back while they may be the beginning of the tag, so that a
         # withdrawn tag can be taken back token by token.
         keep = max((n for n in range(1, len(tag)) if text.endswith(tag[:n])), default=0)
         spans = []
-        while self._held and sum(map(len, self._held)) > keep:
-            if sum(map(len, self._held[1:])) < keep:
-                break
-            spans += self._span(self._decoder.decode(self._held.pop(0)))
+        while self._held and sum(map(len, self._held[1:])) >= keep:
+            spans += self._emit(self._held.pop(0))
         return spans, Edge.NONE
 
     def _emit(self, data: bytes) -> list[Span]:

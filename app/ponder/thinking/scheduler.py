@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
+from ponder.errors import PonderError
 from ponder.thinking.ledger import Account, Ledger
 from ponder.thinking.live import LAST_RESORT, Live, Plan, Request, plan
 from ponder.thinking.parser import Edge, TraceParser
@@ -104,7 +106,8 @@ class Scheduler:
     def abandon(self) -> None:
         """Close every sequence: the engine failed, and nothing will be told any more."""
         for live in self._live.values():
-            self._hands.close(live.seq)
+            with suppress(PonderError):
+                self._hands.close(live.seq)
         self._live.clear()
 
     # -- the loop -----------------------------------------------------------------------

@@ -41,7 +41,8 @@ class ChatTemplate:
         self._vocab = vocab
         try:
             self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+        # A stray {% break %} is a SyntaxError of Python's, deep nesting a RecursionError.
+        except (jinja2.TemplateError, SyntaxError, RecursionError) as error:
             raise UnsupportedModel(
                 f"The model's chat template is no valid Jinja: {error}.",
                 "Give a template of your own with --template FILE.",
@@ -66,7 +67,7 @@ class ChatTemplate:
                 strftime_now=today.strftime,
                 date_string=today.strftime("%d %b %Y"),
             )
-        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        except Exception as error:  # a foreign program may fail in any way
             raise InputError(
                 f"The model's chat template refuses this conversation: {error}.",
                 "Some models take no system prompt; `--system ''` leaves it out.",
@@ -88,9 +89,19 @@ class ChatTemplate:
 def without_thinking(content: str, dialect: Dialect) -> str:
     """An assistant's turn without the thinking that it may carry.
 
-    Earlier thinking is never sent back, whatever a template would do with it.
+    Earlier thinking is never sent back, whatever a template would do with it; a block that
+    was never closed, of a cancelled question for example, is thinking to its end.
     """
-    return content.rpartition(dialect.end)[2].lstrip("\n") if dialect.end else content
+    if not dialect.end:
+        return content
+    opening = dialect.open.rstrip()
+    at = content.rfind(dialect.end)
+    # s1 opens a block with the very tag that ends one.
+    if at >= 0 and not content.startswith(opening, at):
+        content = content[at + len(dialect.end) :].removeprefix(dialect.answer_label)
+    elif at >= 0:
+        content = content[at:]
+    return "" if content.lstrip().startswith(opening) else content.lstrip("\n")
 
 
 def _raise(message: str) -> NoReturn:
