@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,9 @@ from ponder.errors import BuildBroken
 
 _TIMEOUT = 300.0
 """Seconds a child may take: a cold disk and a busy machine are no defect."""
+
+Command = Callable[[Path, bool], list[str]]
+"""(model, extra buffers) -> the command of a child that tries them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,21 @@ class Verdict:
         )
 
 
-def verdict(model: Path, memory: Path, fresh: bool = False) -> Verdict:
+def this_module(model: Path, extra_buffers: bool) -> list[str]:
+    """The child that ponder asks: this module, run by this Python."""
+    return [sys.executable, "-m", __spec__.name, str(model), str(int(extra_buffers))]
+
+
+def verdict(
+    model: Path, memory: Path, fresh: bool = False, command: Command = this_module
+) -> Verdict:
     """Ask, or remember having asked.
 
     Args:
         model: a small quantized GGUF.
         memory: the file verdicts are kept in.
         fresh: ask again whatever is remembered.
+        command: the child to ask.
     """
     key = _key()
     known = _read(memory)
@@ -73,9 +85,9 @@ def verdict(model: Path, memory: Path, fresh: bool = False) -> Verdict:
         remembered = known[key]
         if remembered.works:
             return remembered
-    found = _ask(model, extra_buffers=True)
+    found = _ask(command(model, True), extra_buffers=True)
     if not found.works:
-        without = _ask(model, extra_buffers=False)
+        without = _ask(command(model, False), extra_buffers=False)
         if without.works:
             found = Verdict(
                 True,
@@ -111,35 +123,48 @@ def _write(memory: Path, known: dict[str, Verdict]) -> None:
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=memory.parent, prefix=memory.name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(known), indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(memory)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(known), indent=1))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(memory)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
 
 
-def _ask(model: Path, extra_buffers: bool) -> Verdict:
-    command = [sys.executable, "-m", "ponder.engines.probe", str(model), str(int(extra_buffers))]
+def _ask(command: list[str], extra_buffers: bool) -> Verdict:
     try:
         child = subprocess.run(
             command,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_TIMEOUT,
             stdin=subprocess.DEVNULL,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return Verdict(False, extra_buffers, "it hangs")
+    except OSError as error:
+        return Verdict(False, extra_buffers, f"it cannot be tried: {error.strerror}")
     if child.returncode < 0:
-        name = signal.Signals(-child.returncode).name
+        name = _signal_name(-child.returncode)
         meaning = " (an instruction this processor does not have)" if name == "SIGILL" else ""
         return Verdict(False, extra_buffers, f"it dies with {name}{meaning}")
-    with contextlib.suppress(ValueError, IndexError, KeyError):
-        said = json.loads(child.stdout.splitlines()[-1])
-        return Verdict(True, extra_buffers, "it works", said["system"], tuple(said["devices"]))
+    if child.returncode == 0:
+        with contextlib.suppress(ValueError, IndexError, KeyError, TypeError):
+            said = json.loads(child.stdout.splitlines()[-1])
+            return Verdict(True, extra_buffers, "it works", said["system"], tuple(said["devices"]))
     last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
     return Verdict(False, extra_buffers, last)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _child(model: Path, extra_buffers: bool) -> None:

@@ -91,6 +91,8 @@ class _Sequence:
     sampling: Sampling
     stop: frozenset[int]
     decoded: int = 0
+    pending: bool = False
+    """Whether the last token was sampled and not yet decoded."""
 
 
 class ReplayEngine:
@@ -143,6 +145,12 @@ class ReplayEngine:
             raise ContextFull(f"No room for {len(tokens)} more tokens.")
         return self._add(_Sequence(list(tokens), len(tokens), sampling, frozenset(stop)))
 
+    def _open(self, seq: Seq) -> _Sequence:
+        sequence = self._seqs.get(seq)
+        if sequence is None:
+            raise EngineError(f"No sequence {seq!r} is open.")
+        return sequence
+
     def _add(self, sequence: _Sequence) -> Seq:
         serial = next(self._serial)
         self._seqs[serial] = sequence
@@ -150,37 +158,47 @@ class ReplayEngine:
 
     def fork(self, seq: Seq) -> Seq:
         """A copy."""
-        source = self._seqs[seq]
+        source = self._open(seq)
+        if len(self._seqs) >= self.n_seqs:
+            raise ContextFull(f"{self.n_seqs} sequences are open, as many as there can be.")
         return self._add(replace(source, tokens=list(source.tokens)))
 
     def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
         """Append tokens, after the pending one or in its place."""
-        sequence = self._seqs[seq]
-        if replace_pending:
-            if sequence.decoded >= len(sequence.tokens):
-                raise EngineError("There is no pending token to replace.")
-            sequence.tokens.pop()
-        if len(sequence.tokens) + len(tokens) > self.n_ctx:
+        sequence = self._open(seq)
+        if replace_pending and not sequence.pending:
+            raise EngineError("There is no pending token to replace.")
+        if len(sequence.tokens) - replace_pending + len(tokens) > self.n_ctx:
             raise ContextFull(f"No room for {len(tokens)} more tokens.")
+        if replace_pending:
+            sequence.tokens.pop()
+        sequence.pending = False
         sequence.tokens.extend(tokens)
 
     def rewind(self, seq: Seq, n: int) -> None:
         """Back to the first n tokens."""
-        sequence = self._seqs[seq]
+        sequence = self._open(seq)
         if not 1 <= n <= len(sequence.tokens):
             raise EngineError(f"Cannot go back to {n} of {len(sequence.tokens)} tokens.")
+        if n == len(sequence.tokens):
+            return
         del sequence.tokens[n:]
+        sequence.prompt = min(sequence.prompt, n)
         sequence.decoded = min(sequence.decoded, n - 1)
+        sequence.pending = False
 
     def step(self, grants: Mapping[Seq, int]) -> list[Chunk]:
         """Read a slice of each prompt that is not read; sample for the others."""
         if self._interrupted.is_set():
             self._interrupted.clear()
             return []
+        for seq, grant in grants.items():
+            if grant > 0 and len(self._open(seq).tokens) >= self.n_ctx:
+                raise ContextFull(f"A sequence has filled its context of {self.n_ctx} tokens.")
         return [self._advance(seq, grant, len(grants)) for seq, grant in grants.items()]
 
     def _advance(self, seq: Seq, grant: int, busy: int) -> Chunk:
-        sequence = self._seqs[seq]
+        sequence = self._open(seq)
         waiting = len(sequence.tokens) - sequence.decoded
         prefilled = 0
         if sequence.decoded < sequence.prompt:
@@ -198,7 +216,8 @@ class ReplayEngine:
             sampled.append(token)
             if token in sequence.stop:
                 break
-        sequence.decoded = len(sequence.tokens) - (1 if sampled else 0)
+        sequence.decoded = len(sequence.tokens) - bool(sampled)
+        sequence.pending = bool(sampled)
         pieces = tuple(self.vocab.piece(token) for token in sampled)
         return Chunk(seq, tuple(sampled), pieces, prefilled=prefilled, busy=busy)
 
@@ -208,6 +227,7 @@ class ReplayEngine:
 
     def close(self, seq: Seq) -> None:
         """Forget a sequence."""
+        self._open(seq)
         del self._seqs[seq]
 
     def shutdown(self) -> None:

@@ -14,14 +14,18 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 from llama_cpp import __version__ as binding_version
 
-_log: deque[str] = deque(maxlen=400)
+_log: deque[tuple[int, str]] = deque(maxlen=400)
+_WARNING, _ERROR, _CONTINUED = 3, 4, 5
+"""GGML_LOG_LEVEL_WARN, _ERROR and _CONT, which goes on with the line before (ggml.h)."""
 _GPU_TYPES = (1, 2)
 """GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU (ggml-backend.h)."""
 
 
 @lib.llama_log_callback  # type: ignore[untyped-decorator]
-def _keep(_level: int, text: bytes, _user_data: Any) -> None:
-    _log.append(text.decode("utf-8", "replace"))
+def _keep(level: int, text: bytes, _user_data: Any) -> None:
+    if level == _CONTINUED and _log:
+        level = _log[-1][0]
+    _log.append((level, text.decode("utf-8", "replace")))
 
 
 _started = False
@@ -41,19 +45,22 @@ def forget_log() -> None:
     _log.clear()
 
 
-def log() -> str:
-    """What llama.cpp said since `forget_log`."""
-    return "".join(_log)
+def complaints() -> str:
+    """What llama.cpp warned of, or called an error, since `forget_log`.
+
+    Not the rest: a file's own metadata is in it, and may hold any words.
+    """
+    return "".join(text for level, text in _log if level in (_WARNING, _ERROR))
 
 
 def log_cause() -> str:
     """The line of the log that says what went wrong, as far as llama.cpp says it."""
-    lines = [line.strip() for line in log().splitlines()]
-    told = [line for line in lines if "error" in line.lower() or "fail" in line.lower()]
+    lines = "".join(text for level, text in _log if level == _ERROR).splitlines()
+    told = [line.strip() for line in lines if line.strip()]
     if not told:
         return ""
     # The first complaint is the cause, what follows are its consequences.
-    return told[0].split(": ", 1)[-1]
+    return told[0].split(": ", 1)[-1].rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

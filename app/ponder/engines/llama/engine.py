@@ -4,8 +4,10 @@ A sequence is what lies in the KV cache (committed) and what waits to enter it (
 its prompt, forced tokens, and last the token sampled in the step before, which is pending
 until the next one. Prompts are read in slices between the decodes of others, one prompt at
 a time, so that sequences with the same beginning read it once. The last token of a prompt
-is always decoded by itself: what a cached prompt leads to is then the same, bit for bit, as
-what a fresh one does.
+is always decoded by itself: what a prompt leads to is then the same, bit for bit, when all
+of it is found in the cache as when it was read. That holds while nobody else's tokens lie
+between its own: the shape of a batch and the cells of the cache order the sums, and so decide
+the last bits of a logit.
 """
 
 from __future__ import annotations
@@ -111,6 +113,8 @@ class LlamaEngine:
         stop: tuple[int, ...] = (),  # noqa: ARG002
     ) -> Seq:
         """Begin a sequence; only enqueues. One token a step makes `stop` hold by itself."""
+        if self._context is None:
+            raise EngineError("The engine has been shut down.")
         if not tokens:
             raise EngineError("A sequence needs at least one token.")
         self._check_ids((*tokens, *watch))
@@ -128,7 +132,7 @@ class LlamaEngine:
         """A second sequence with the same tokens and sampler state, sharing the prefix."""
         if not self.capabilities.fork:
             raise EngineError("This model's state cannot be shared between sequences.")
-        source = self._seqs[seq]
+        source = self._open(seq)
         sequence = self._add(source.sampler.clone(), source.watch, source.prompt)
         if source.committed:
             lib.llama_memory_seq_cp(self._memory, source.slot, sequence.slot, 0, -1)
@@ -139,7 +143,7 @@ class LlamaEngine:
 
     def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
         """Force tokens, after the pending token or in its place."""
-        sequence = self._seqs[seq]
+        sequence = self._open(seq)
         self._check_ids(tokens)
         if replace_pending and not sequence.pending:
             raise EngineError("There is no pending token to replace.")
@@ -159,7 +163,7 @@ class LlamaEngine:
 
     def rewind(self, seq: Seq, n: int) -> None:
         """Back to the first n tokens, prompt and pending token counted."""
-        sequence = self._seqs[seq]
+        sequence = self._open(seq)
         if not 1 <= n <= len(sequence):
             raise EngineError(f"Cannot go back to {n} of {len(sequence)} tokens.")
         if n == len(sequence):
@@ -172,6 +176,7 @@ class LlamaEngine:
             # What could not be kept is read again.
             sequence.queue = kept[len(sequence.committed) :]
         sequence.pending = False
+        sequence.prompt = min(sequence.prompt, n)
         sequence.sampler.rebuild(sequence.committed + sequence.queue)
 
     def step(self, grants: Mapping[Seq, int]) -> list[Chunk]:
@@ -180,7 +185,7 @@ class LlamaEngine:
             self._interrupted.clear()
             return []
         started = time.perf_counter()
-        taken = self._fill([self._seqs[seq] for seq in grants])
+        taken = self._fill([(self._open(seq), grant) for seq, grant in grants.items()])
         if not taken:
             return []
         self._decode()
@@ -189,6 +194,7 @@ class LlamaEngine:
             read = n if sequence.reading else 0
             sequence.committed.extend(sequence.queue[:n])
             del sequence.queue[:n]
+            sequence.pending = sequence.pending and bool(sequence.queue)
             wanted = row is not None and grants[sequence.serial] > 0
             drawn.append((sequence, read, self._sample(sequence, row) if wanted else None))
         seconds = time.perf_counter() - started
@@ -203,7 +209,8 @@ class LlamaEngine:
 
     def close(self, seq: Seq) -> None:
         """End a sequence; its tokens stay in the cache until the room is needed."""
-        sequence = self._seqs.pop(seq)
+        sequence = self._open(seq)
+        del self._seqs[seq]
         sequence.sampler.free()
         if not self._prefixes:
             self._truncate(sequence.slot, 0)
@@ -214,19 +221,29 @@ class LlamaEngine:
         for seq in list(self._seqs):
             self.close(seq)
         if self._context is not None:
+            self.vocab.close()
             lib.llama_free(self._context)
             lib.llama_model_free(self._model)
             self._context = self._model = None
 
     # -- one step -----------------------------------------------------------------------
 
-    def _fill(self, sequences: list[_Sequence]) -> list[tuple[_Sequence, int, int | None]]:
+    def _fill(
+        self, granted: list[tuple[_Sequence, int]]
+    ) -> list[tuple[_Sequence, int, int | None]]:
         """Put what is to be decoded into the batch: (sequence, tokens, row of logits)."""
+        for sequence, grant in granted:
+            if grant > 0 and len(sequence) >= self.n_ctx:
+                raise ContextFull(
+                    f"A sequence has filled its context of {self.n_ctx:,} tokens.",
+                    "Raise the context, or begin again with a shorter prompt.",
+                )
         self._batch.clear()
         taken: list[tuple[_Sequence, int, int | None]] = []
         left = self.slice_size
-        reader = min((s for s in sequences if s.reading), key=lambda s: s.serial, default=None)
-        for sequence in sequences:
+        reading = (sequence for sequence, _ in granted if sequence.reading)
+        reader = min(reading, key=lambda sequence: sequence.serial, default=None)
+        for sequence, grant in granted:
             if sequence.reading:
                 if sequence is not reader:
                     continue
@@ -234,16 +251,12 @@ class LlamaEngine:
                     self._reuse(sequence)
                 # The last token of the prompt goes alone, and only then what was fed after.
                 unread = sequence.prompt - len(sequence.committed)
-                n = min(left, unread - 1) if unread > 1 else len(sequence.queue)
-                n = min(n, left)
+                n = min(left, unread - 1) if unread > 1 else 1
             else:
-                if not sequence.queue:
+                if not sequence.queue and grant > 0:
                     self._redo_last(sequence)
-                n = (
-                    len(sequence.queue)
-                    if len(sequence.queue) == 1
-                    else min(left, len(sequence.queue))
-                )
+                waiting = len(sequence.queue)
+                n = waiting if waiting <= 1 else min(left, waiting)
             if n <= 0 or len(self._batch) + n > self._batch.size:
                 continue
             if n > 1:
@@ -314,6 +327,12 @@ class LlamaEngine:
         )
 
     # -- sequences and their slots ----------------------------------------------------------
+
+    def _open(self, seq: Seq) -> _Sequence:
+        sequence = self._seqs.get(seq)
+        if sequence is None:
+            raise EngineError(f"No sequence {seq!r} is open.")
+        return sequence
 
     def _add(self, sampler: Sampler, watch: tuple[int, ...], prompt: int) -> _Sequence:
         if len(self._seqs) >= self.n_seqs or not self._slots.idle:

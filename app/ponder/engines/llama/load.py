@@ -7,7 +7,6 @@ kills the process, on some arguments: they are checked here before it sees them.
 from __future__ import annotations
 
 import ctypes
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import llama_cpp.llama_cpp as lib
 
 from ponder import hardware
 from ponder.engines.llama import backend
+from ponder.engines.llama.gguf_header import LEAST_CONTEXT, read_header
 from ponder.errors import EngineError, InputError, NotAModel, UnsupportedModel
 
 KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
@@ -87,7 +87,9 @@ def load(path: Path, config: LlamaConfig, on_progress: Callable[[float], None] |
         EngineError: there is not enough memory for it.
     """
     _check(config)
-    check_file(path)
+    header = read_header(path)
+    if header.facts.get("tokenizer.ggml.model") == "none":
+        raise _mute(path)
     backend.start()
     backend.forget_log()
     gpus = [device for device in backend.devices() if device.gpu]
@@ -121,45 +123,12 @@ def _check(config: LlamaConfig) -> None:
             f"Choose 1 to {MAX_SEQUENCES // 2}.",
         )
     for name, number in (("context", config.n_ctx), ("slice", config.slice_size)):
-        if number is not None and number < 16:
-            raise InputError(f"A {name} of {number} tokens is too small.", "Choose at least 16.")
+        if number is not None and number < LEAST_CONTEXT:
+            raise InputError(
+                f"A {name} of {number} tokens is too small.", f"Choose at least {LEAST_CONTEXT}."
+            )
     if config.threads is not None and config.threads < 1:
         raise InputError("Decoding needs at least one thread.")
-
-
-def check_file(path: Path) -> None:
-    """See that a file begins as a GGUF does (ggml/docs/gguf.md).
-
-    Raises:
-        NotAModel: it does not.
-    """
-    try:
-        if path.is_dir():
-            raise NotAModel(
-                f"{path} is a folder, not a GGUF file.", "Give the .gguf file inside it."
-            )
-        with path.open("rb") as file:
-            header = file.read(24)
-    except FileNotFoundError:
-        raise NotAModel(
-            f"There is no file {path}.", "Check the path; `ponder models` lists what is here."
-        ) from None
-    except OSError as error:
-        raise NotAModel(f"{path} cannot be read: {error.strerror}.") from error
-    if header[:4] != b"GGUF":
-        raise NotAModel(
-            f"{path} is not a GGUF file.",
-            "Its first four bytes should read GGUF. Checkpoints (safetensors) and older "
-            "formats have to be converted first.",
-        )
-    if len(header) < 24:
-        raise NotAModel(f"{path} ends inside its header.", "Download it again.")
-    (version,) = struct.unpack("<I", header[4:8])
-    if version not in (2, 3):
-        raise NotAModel(
-            f"{path} is GGUF version {version}, which this llama.cpp cannot read.",
-            "Convert the model again; versions 2 and 3 are read.",
-        )
 
 
 def _layer_attempts(path: Path, config: LlamaConfig, gpus: list[backend.Device]) -> list[int]:
@@ -225,20 +194,20 @@ def _attempt(
 
 def _why_not(path: Path, layers: int) -> EngineError:
     """Turn llama.cpp's log into an error; memory failures are returned, to be tried again."""
-    log, cause = backend.log(), backend.log_cause()
-    if "unknown model architecture" in log or "unknown architecture" in log:
+    told, cause = backend.complaints(), backend.log_cause()
+    if "unknown model architecture" in told or "unknown architecture" in told:
         raise UnsupportedModel(
             f"This llama.cpp does not know the architecture of {path.name}: {cause}.",
             "A newer llama-cpp-python may: pip install --upgrade llama-cpp-python.",
         )
-    if "tokenizer" in log and ("not found" in log or "unknown" in log):
+    if "tokenizer" in cause and any(why in cause for why in ("not found", "not find", "unknown")):
         raise UnsupportedModel(
             f"{path.name} has no tokenizer that llama.cpp can use: {cause}.",
             "Convert the model again with its tokenizer files beside it.",
         )
-    if layers != 0 and ("alloc" in log or "memory" in log):
+    if layers != 0 and ("alloc" in told or "memory" in told):
         return EngineError(f"{layers} layers do not fit on the GPU: {cause}.")
-    if "allocate" in log or "out of memory" in log:
+    if "allocate" in told or "out of memory" in told:
         raise EngineError(
             f"There is not enough memory for {path.name}: {cause}.",
             "Choose a smaller quant, or fewer GPU layers.",
@@ -249,12 +218,16 @@ def _why_not(path: Path, layers: int) -> EngineError:
     )
 
 
+def _mute(path: Path) -> UnsupportedModel:
+    return UnsupportedModel(
+        f"{path.name} has no tokenizer.",
+        "Convert the model again with its tokenizer files beside it.",
+    )
+
+
 def _check_model(path: Path, model: Any, facts: dict[str, str]) -> None:
     if lib.llama_vocab_type(lib.llama_model_get_vocab(model)) == lib.LLAMA_VOCAB_TYPE_NONE:
-        raise UnsupportedModel(
-            f"{path.name} has no tokenizer.",
-            "Convert the model again with its tokenizer files beside it.",
-        )
+        raise _mute(path)
     if not lib.llama_model_has_decoder(model) or lib.llama_model_has_encoder(model):
         raise UnsupportedModel(
             f"{path.name} is a {_architecture(facts)} model, which does not write text left to "
@@ -297,6 +270,7 @@ def _context(model: Any, facts: dict[str, str], config: LlamaConfig, layers: int
             f"llama.cpp could not make a context of {n_ctx:,} tokens: {backend.log_cause()}.",
             "Choose a smaller context, or a smaller KV cache type.",
         )
+    backend.forget_log()
     return Loaded(model, context, n_ctx, config.n_seqs, n_slots, slice_size, layers, facts)
 
 

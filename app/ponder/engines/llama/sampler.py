@@ -19,6 +19,8 @@ from ponder.types import Sampling
 
 _RANDOM_SEED = 0xFFFFFFFF
 """LLAMA_DEFAULT_SEED asks llama.cpp for a random seed: never what was asked of us."""
+_MOST_REMEMBERED = 1 << 20
+"""Tokens, more than any context holds: llama.cpp allocates the whole of what it is told."""
 _DRY_BREAKERS = (b"\n", b":", b'"', b"*")
 
 
@@ -51,16 +53,18 @@ class Sampler:
     @staticmethod
     def _memories(sampling: Sampling, vocab: LlamaVocabulary) -> list[tuple[Any, int]]:
         found = []
+        recent = min(sampling.penalty_last_n, _MOST_REMEMBERED)
+        far = min(sampling.dry_last_n, _MOST_REMEMBERED)
         flat = sampling.frequency_penalty == 0 and sampling.presence_penalty == 0
         if not (flat and sampling.repeat_penalty == 1.0):
             penalties = lib.llama_sampler_init_penalties(
                 vocab.size,
-                sampling.penalty_last_n,
+                recent,
                 sampling.repeat_penalty,
                 sampling.frequency_penalty,
                 sampling.presence_penalty,
             )
-            found.append((penalties, sampling.penalty_last_n))
+            found.append((penalties, recent))
         if sampling.dry_multiplier:
             breakers = (ctypes.c_char_p * len(_DRY_BREAKERS))(*_DRY_BREAKERS)
             dry = lib.llama_sampler_init_dry(
@@ -68,11 +72,11 @@ class Sampler:
                 sampling.dry_multiplier,
                 sampling.dry_base,
                 sampling.dry_allowed_length,
-                sampling.dry_last_n,
+                far,
                 breakers,
                 len(_DRY_BREAKERS),
             )
-            found.append((dry, sampling.dry_last_n))
+            found.append((dry, far))
         return found
 
     @staticmethod
@@ -98,7 +102,7 @@ class Sampler:
 
     def accept(self, tokens: Sequence[int]) -> None:
         """Remember tokens that this chain did not draw: the prompt, forced ones."""
-        if not self._remembering:
+        if self._window <= 0:
             return
         for token in tokens[-self._window :]:
             for at in range(self._remembering):

@@ -12,6 +12,7 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 
 from ponder.engines.llama import backend
+from ponder.engines.llama.gguf_header import read_header
 from ponder.errors import EngineError, NotAModel
 
 _NO_TOKEN = -1
@@ -24,15 +25,22 @@ def vocabulary_of(path: Path) -> Iterator[LlamaVocabulary]:
     Raises:
         NotAModel: it has none that llama.cpp can read.
     """
+    read_header(path)
     backend.start()
+    backend.forget_log()
     params = lib.llama_model_default_params()
     params.vocab_only = True
     model = lib.llama_model_load_from_file(str(path).encode(), params)
     if not model:
-        raise NotAModel(f"{path} has no vocabulary: {backend.log_cause()}.")
+        raise NotAModel(
+            f"{path} has no vocabulary: {backend.log_cause()}.",
+            "Convert the model again with its tokenizer files beside it.",
+        )
+    vocab = LlamaVocabulary(model)
     try:
-        yield LlamaVocabulary(model)
+        yield vocab
     finally:
+        vocab.close()
         lib.llama_model_free(model)
 
 
@@ -44,7 +52,7 @@ class LlamaVocabulary:
     """
 
     def __init__(self, model: Any) -> None:
-        self._vocab = lib.llama_model_get_vocab(model)
+        self._vocab: Any = lib.llama_model_get_vocab(model)
         self._pieces: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(1024)
         self.size: int = lib.llama_vocab_n_tokens(self._vocab)
@@ -61,16 +69,26 @@ class LlamaVocabulary:
 
     @property
     def handle(self) -> Any:
-        """The `llama_vocab *`, for samplers."""
+        """The `llama_vocab *`, for samplers.
+
+        Raises:
+            EngineError: its model has been given back.
+        """
+        if self._vocab is None:
+            raise EngineError("The model of this vocabulary has been shut down.")
         return self._vocab
+
+    def close(self) -> None:
+        """Forget the model, which is about to go: asking on is an error, not a crash."""
+        self._vocab = None
 
     @property
     def fingerprint(self) -> str:
         """sha256 over every token's text."""
         if not self._fingerprint:
-            digest = hashlib.sha256()
+            digest, handle = hashlib.sha256(), self.handle
             for token in range(self.size):
-                text = lib.llama_vocab_get_text(self._vocab, token) or b""
+                text = lib.llama_vocab_get_text(handle, token) or b""
                 digest.update(len(text).to_bytes(4, "little") + text)
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
@@ -80,11 +98,11 @@ class LlamaVocabulary:
         data = text.encode("utf-8", "replace")
         room = len(data) + 16
         ids = (ctypes.c_int32 * room)()
-        n = lib.llama_tokenize(self._vocab, data, len(data), ids, room, False, special)
+        n = lib.llama_tokenize(self.handle, data, len(data), ids, room, False, special)
         if n < 0:
             room = -n
             ids = (ctypes.c_int32 * room)()
-            n = lib.llama_tokenize(self._vocab, data, len(data), ids, room, False, special)
+            n = lib.llama_tokenize(self.handle, data, len(data), ids, room, False, special)
         if n < 0:
             raise EngineError("llama.cpp could not tokenize the text.")
         return ids[:n]
@@ -100,12 +118,12 @@ class LlamaVocabulary:
         if not 0 <= token < self.size:
             raise EngineError(f"There is no token {token}; the vocabulary has {self.size}.")
         buffer = self._buffer
-        n = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+        n = lib.llama_token_to_piece(self.handle, token, buffer, len(buffer), 0, True)
         if n < 0:
             buffer = ctypes.create_string_buffer(-n)
-            n = lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+            n = lib.llama_token_to_piece(self.handle, token, buffer, len(buffer), 0, True)
         return buffer.raw[:n]
 
     def is_end(self, token: int) -> bool:
         """Whether the model ends its turn with this token."""
-        return bool(lib.llama_vocab_is_eog(self._vocab, token))
+        return bool(lib.llama_vocab_is_eog(self.handle, token))
