@@ -6,10 +6,8 @@ threads and the clock, and neither text nor models.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
@@ -23,10 +21,6 @@ from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Event, Finished, Sampling
 
-_BATCH = 1 / 60
-"""Seconds between deliveries: to wake another thread for every token was measured to cost
-more than everything else ponder does for it. Slow models are told of token by token."""
-
 
 class Stream(Iterator[Event]):
     """The events of one question, as they happen; ends after `Finished`.
@@ -37,22 +31,18 @@ class Stream(Iterator[Event]):
     def __init__(self, runner: Runner, question: int) -> None:
         self._runner = runner
         self.question = question
-        self.queue: SimpleQueue[list[Event] | PonderError] = SimpleQueue()
-        self._ready: deque[Event] = deque()
+        self.queue: SimpleQueue[Event | PonderError] = SimpleQueue()
         self._over = False
 
     def __next__(self) -> Event:
         if self._over:
             raise StopIteration
-        while not self._ready:
-            item = self.queue.get()
-            if isinstance(item, PonderError):
-                self._over = True
-                raise item
-            self._ready.extend(item)
-        event = self._ready.popleft()
-        self._over = isinstance(event, Finished)
-        return event
+        item = self.queue.get()
+        if isinstance(item, PonderError):
+            self._over = True
+            raise item
+        self._over = isinstance(item, Finished)
+        return item
 
     def cancel(self) -> None:
         """End the question where it stands; `Finished` still follows."""
@@ -84,8 +74,6 @@ class Runner:
         self.scheduler = Scheduler(engine, protocol)
         self._now = now
         self._streams: dict[int, Stream] = {}
-        self._gathered: dict[int, list[Event]] = {}
-        self._delivered = -math.inf
         self._ids = count(1)
         self._work = threading.Event()
         self._closing = False
@@ -156,10 +144,9 @@ class Runner:
             closing = self._closing
             try:
                 for event in self._generate():
-                    self._gather(event)
+                    self._deliver(event)
                 for event in self.scheduler.observe((), self._now()):
-                    self._gather(event)
-                self._deliver()
+                    self._deliver(event)
             except PonderError as error:
                 self._fail(error)
             except Exception as error:  # noqa: BLE001 - nothing may leave a question waiting
@@ -170,24 +157,15 @@ class Runner:
                 failure.__cause__ = error
                 self._fail(failure)
 
-    def _gather(self, event: Event) -> None:
-        """Keep an event for its stream; deliver when it is time, or when a trace is over."""
-        self._gathered.setdefault(event.question, []).append(event)
-        if isinstance(event, Finished) or self._now() - self._delivered >= _BATCH:
-            self._deliver()
-
-    def _deliver(self) -> None:
-        gathered, self._gathered = self._gathered, {}
-        for question, events in gathered.items():
-            over = isinstance(events[-1], Finished)
-            stream = self._streams.pop(question, None) if over else self._streams.get(question)
-            if stream is not None:
-                stream.queue.put(events)
-        self._delivered = self._now()
+    def _deliver(self, event: Event) -> None:
+        over = isinstance(event, Finished)
+        question = event.question
+        stream = self._streams.pop(question, None) if over else self._streams.get(question)
+        if stream is not None:
+            stream.queue.put(event)
 
     def _fail(self, error: PonderError) -> None:
         """Every question ends with the error; the next one finds a clean scheduler."""
-        self._deliver()
         with self._lock:
             # An engine that failed may fail at closing a sequence as well.
             with suppress(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Role = Literal["system", "user", "assistant"]
 
@@ -50,8 +50,9 @@ class Vocabulary(Protocol):
     def piece(self, token: int) -> bytes:
         """The bytes of one token; a special token gives its tag."""
 
-    def is_end(self, token: int) -> bool:
-        """Whether the model ends its turn with this token (EOS, EOT and their like)."""
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens a model ends its turn with (EOS, EOT and their like)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,7 @@ class AnswerEnd(StrEnum):
     """The question was cancelled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What one engine step did to one sequence: ids and bytes, never half-decoded text.
 
     The last sampled token is pending: it enters the context only with the next step, so it

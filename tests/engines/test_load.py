@@ -458,3 +458,14 @@ def test_the_edges_of_what_can_be_wished_for(builtin: Path, config: LlamaConfig)
     )
     died = signal.Signals(-child.returncode).name if child.returncode < 0 else child.returncode
     assert died == 0, child.stderr[-2000:]
+
+
+def test_loading_stops_where_its_listener_says_so(builtin: Path) -> None:
+    def interrupt(_fraction: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LlamaEngine(builtin, on_progress=interrupt)
+    told: list[float] = []
+    LlamaEngine(builtin, on_progress=told.append).shutdown()
+    assert told[-1] == 1.0

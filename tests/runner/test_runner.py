@@ -392,7 +392,7 @@ def test_an_idle_runner_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
         looks = 0
         schedule = runner.scheduler.schedule
 
-        def counted(now: float) -> dict[Seq, int]:
+        def counted(now: float) -> Mapping[Seq, int]:
             nonlocal looks
             looks += 1
             return schedule(now)

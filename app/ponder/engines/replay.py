@@ -37,6 +37,7 @@ class ByteVocabulary:
         self.bos: int | None = 256
         self.eos: int | None = 257
         self.add_bos = True
+        self.ends = frozenset({257})
 
     def encode(self, text: str, special: bool) -> list[int]:
         """Bytes to ids; with `special`, tags to theirs, the longest first."""
@@ -51,10 +52,6 @@ class ByteVocabulary:
     def piece(self, token: int) -> bytes:
         """The byte, or the tag's text."""
         return bytes([token]) if token < 256 else self._tags[token - 256].encode()
-
-    def is_end(self, token: int) -> bool:
-        """Whether this is the tag that ends a turn."""
-        return token == self.eos
 
 
 def transcript(thought: Sequence[int], end: int, answer: Sequence[int]) -> Script:

@@ -143,6 +143,12 @@ class Live:
     """Everything after the prompt, the pending token included."""
     accounts: list[Account] = field(default_factory=list)
     """Where each of them was charged."""
+    gathered: list[int] = field(default_factory=list)
+    """Sampled since it was last settled: not yet among `tokens`, nor charged, nor told."""
+    pieces: list[bytes] = field(default_factory=list)
+    """Their bytes."""
+    quota: int = 0
+    """Tokens it may sample before something has to be decided."""
     spans: list[Span] = field(default_factory=list)
     finish: Finish | None = None
     """Set once the thinking is over."""

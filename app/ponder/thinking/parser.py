@@ -58,7 +58,7 @@ class TraceParser:
                 return spans, Edge.NONE
             self._turn(inside=True)
             return spans, Edge.OPENED
-        if protocol.vocab.is_end(token):
+        if token in protocol.vocab.ends:
             return self.flush(), Edge.NONE
         spans = []
         if forced != self._forced:
@@ -66,6 +66,12 @@ class TraceParser:
             self._forced = forced
         more, edge = self._spelled(piece) if protocol.end_text else (self._emit(piece), Edge.NONE)
         return spans + more, edge
+
+    def extend(self, pieces: list[bytes]) -> list[Span]:
+        """Read a run of sampled tokens that are no marks, where no tag is spelled out."""
+        spans = self.flush() if self._forced else []
+        self._forced = False
+        return spans + self._emit(b"".join(pieces))
 
     def reopen(self) -> None:
         """Take back the last `Edge.CLOSED`: the end was withdrawn, thought goes on."""

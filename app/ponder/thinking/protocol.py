@@ -36,6 +36,8 @@ class ThinkProtocol:
     lead_ids: tuple[int, ...]
     lead_boxed_ids: tuple[int, ...]
     nothink_ids: tuple[int, ...]
+    marks: frozenset[int]
+    """Every single token that means more than its text: it opens, closes or ends something."""
 
     @property
     def thinks(self) -> bool:
@@ -92,11 +94,13 @@ def resolve(dialect: Dialect, vocab: Vocabulary) -> ThinkProtocol:
 
     end = ids(dialect.end)
     single = end[0] if len(end) == 1 else None
+    tag = ids(dialect.open.rstrip())
+    opening = tag[0] if len(tag) == 1 else None
     protocol = ThinkProtocol(
         dialect=dialect,
         vocab=vocab,
         open_ids=ids(dialect.open),
-        open_tag=ids(dialect.open.rstrip()),
+        open_tag=tag,
         end_id=single,
         end_text=dialect.end.encode() if dialect.end and single is None else b"",
         close_ids=ids(dialect.close),
@@ -105,6 +109,7 @@ def resolve(dialect: Dialect, vocab: Vocabulary) -> ThinkProtocol:
         lead_ids=ids(dialect.last_resort),
         lead_boxed_ids=ids(dialect.last_resort_boxed),
         nothink_ids=ids(dialect.nothink),
+        marks=vocab.ends | {i for i in (single, opening) if i is not None},
     )
     _self_test(protocol)
     return protocol
@@ -149,5 +154,5 @@ def _self_test(protocol: ThinkProtocol) -> None:
             count = b"".join(vocab.piece(i) for i in ids).count(protocol.end_text)
         if count != 1:
             refuse(f"its {name!r} text ends the thinking {count} times, not once")
-    if protocol.end_id is not None and vocab.is_end(protocol.end_id):
+    if protocol.end_id is not None and protocol.end_id in vocab.ends:
         refuse("its end of thinking is also the end of a turn")

@@ -12,8 +12,9 @@ that the next `schedule` reads.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from ponder.errors import PonderError
@@ -39,6 +40,10 @@ from ponder.types import (
     Text,
 )
 
+BATCH = 1 / 60
+"""Seconds between telling. A token a message was measured to cost more than everything else
+that is done for it; slow models are told of token by token all the same."""
+
 
 class Scheduler:
     """Schedules the thinking of all questions over one engine.
@@ -55,8 +60,11 @@ class Scheduler:
         self._notes: deque[Callable[[], None]] = deque()
         self._queue: deque[tuple[Request, Plan]] = deque()
         self._live: dict[int, Live] = {}
+        self._by_seq: dict[Seq, Live] = {}
+        self._grants: dict[Seq, int] = {}
         self._events: deque[Event] = deque()
         self._now = 0.0
+        self._settled = -math.inf
 
     @property
     def ledger(self) -> Ledger:
@@ -83,8 +91,12 @@ class Scheduler:
         """End the thinking of a question; it goes on to its answer."""
 
         def note() -> None:
-            if live := self._live.get(question):
+            live = self._live.get(question)
+            if live is not None and live.finish is None:
+                self._settle(live)
                 live.answer_now = True
+                self._review(live, ending=False)
+                self._regrant(live)
 
         self._notes.append(note)
 
@@ -95,11 +107,13 @@ class Scheduler:
             live = self._live.get(question)
             if live is None or live.finish is not None:
                 return
+            self._settle(live)
             slack = live.room(self._protocol) - (live.cap - self._thinking(live))
             wanted = min(tokens - slack, self._hands.n_ctx - live.lease)
             grown = self._ledger.grow(question, wanted) if wanted > 0 else 0
             live.grown += grown
             live.extra += max(0, min(tokens, slack + grown))
+            self._regrant(live)
 
         self._notes.append(note)
 
@@ -109,10 +123,12 @@ class Scheduler:
             with suppress(PonderError):
                 self._hands.close(live.seq)
         self._live.clear()
+        self._by_seq.clear()
+        self._grants.clear()
 
     # -- the loop -----------------------------------------------------------------------
 
-    def schedule(self, now: float) -> dict[Seq, int]:
+    def schedule(self, now: float) -> Mapping[Seq, int]:
         """Sampled tokens that each sequence may bring in the next step; empty: nothing to do.
 
         Args:
@@ -120,11 +136,9 @@ class Scheduler:
         """
         while self._notes:
             self._notes.popleft()()
-        self._admit(now)
-        for live in list(self._live.values()):
-            if live.answer_now and live.finish is None:
-                self._review(live, ending=False)
-        return {live.seq: self._grant(live) for live in self._live.values()}
+        if self._queue:
+            self._admit(now)
+        return self._grants
 
     def observe(self, chunks: Iterable[Chunk], now: float) -> Iterator[Event]:
         """Account for what a step brought, decide what follows, tell what happened.
@@ -132,11 +146,14 @@ class Scheduler:
         With no chunks it tells what happened since, a cancellation for example.
         """
         self._now = now
-        by_seq = {live.seq: live for live in self._live.values()}
         for chunk in chunks:
-            live = by_seq.get(chunk.seq)
+            live = self._by_seq.get(chunk.seq)
             if live is not None:
                 self._take(live, chunk)
+        if now - self._settled >= BATCH:
+            for live in self._live.values():
+                self._settle(live)
+            self._settled = now
         while self._events:
             yield self._events.popleft()
 
@@ -157,7 +174,8 @@ class Scheduler:
             live = Live(request, planned, seq, TraceParser(self._protocol, inside), now)
             if not inside:
                 live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
-            self._live[request.id] = live
+            self._live[request.id] = self._by_seq[seq] = live
+            self._regrant(live)
             self._events.append(
                 Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
             )
@@ -170,6 +188,7 @@ class Scheduler:
                 return
         live = self._live.get(question)
         if live is not None:
+            self._settle(live)
             if live.finish is None:
                 self._end_thinking(live, Finish.CANCELLED)
             self._complete(live, AnswerEnd.CANCELLED)
@@ -177,14 +196,28 @@ class Scheduler:
     def _thinking(self, live: Live) -> int:
         return self._ledger.spent(live.request.id, Account.THINK)
 
-    def _grant(self, live: Live) -> int:
+    def _settle(self, live: Live) -> None:
+        """Charge and tell what was gathered."""
+        if not live.gathered:
+            return
+        account = Account.THINK if live.finish is None else Account.ANSWER
+        live.tokens += live.gathered
+        live.accounts += [account] * len(live.gathered)
+        self._ledger.charge(live.request.id, account, len(live.gathered))
+        spans = live.parser.extend(live.pieces)
+        live.gathered.clear()
+        live.pieces.clear()
+        self._tell(live, spans)
+
+    def _regrant(self, live: Live) -> None:
+        """Work out how many tokens may come before something has to be decided."""
         if live.finish is None:
             left = min(live.cap - self._thinking(live), live.room(self._protocol))
         elif live.last_resort is not None:
             left = live.last_resort
         else:
             left = self._answer_left(live)
-        return max(1, left)
+        live.quota = self._grants[live.seq] = max(1, left)
 
     def _answer_left(self, live: Live) -> int:
         """Answer tokens until the last resort must begin, if it is needed."""
@@ -207,6 +240,28 @@ class Scheduler:
                 self._events.append(Prefilled(live.request.id, done, len(live.plan.prompt)))
         else:
             live.decode_seconds += chunk.seconds
+        tokens = chunk.tokens
+        if not tokens:
+            return
+        if (
+            len(tokens) < live.quota
+            and live.last_resort is None
+            and not self._protocol.end_text
+            and self._protocol.marks.isdisjoint(tokens)
+        ):
+            # Most tokens decide nothing: they are gathered, and charged and told together.
+            live.gathered += tokens
+            live.pieces += chunk.pieces
+            live.quota -= len(tokens)
+            self._grants[live.seq] = live.quota
+            return
+        self._settle(live)
+        self._decide(live, chunk)
+        if live.answer_end is None:
+            self._regrant(live)
+
+    def _decide(self, live: Live, chunk: Chunk) -> None:
+        """Take the tokens one by one: one of them ends something, or spends the quota."""
         for at, (token, piece) in enumerate(zip(chunk.tokens, chunk.pieces, strict=True)):
             rest = len(chunk.tokens) - at - 1
             take = self._thought if live.finish is None else self._answered
@@ -225,7 +280,7 @@ class Scheduler:
         """Take a token of thought; true if what follows it in its chunk is void."""
         think = self._thinking(live)
         self._book(live, token, Account.THINK)
-        if self._protocol.vocab.is_end(token):
+        if token in self._protocol.vocab.ends:
             # A turn ended inside the thinking: the model meant to close it and answer.
             if not self._review(live, ending=True, think=think, drop=1, rest=rest):
                 self._end_thinking(live, Finish.CLOSED)
@@ -276,7 +331,7 @@ class Scheduler:
         if self._protocol.reopens(token):
             return self._reopened(live, token, piece, rest)
         self._tell(live, live.parser.push(token, piece, forced=False)[0])
-        if self._protocol.vocab.is_end(token):
+        if token in self._protocol.vocab.ends:
             if live.last_resort is None and not live.answer_text.strip():
                 self._resort(live, drop=1, rest=rest)
             else:
@@ -357,7 +412,11 @@ class Scheduler:
     def _complete(self, live: Live, end: AnswerEnd) -> None:
         live.answer_end = end
         self._tell(live, live.parser.flush())
+        if live.plan.cap is not None:
+            # A later prompt leaves this thinking out: nothing after the prompt can serve it.
+            self._hands.rewind(live.seq, len(live.plan.prompt))
         self._hands.close(live.seq)
+        del self._by_seq[live.seq], self._grants[live.seq]
         question = live.request.id
         self._events.append(Finished(question, trace_of(live, self._ledger, end, self._now)))
         self._ledger.release(question)

@@ -43,6 +43,13 @@ class Batch:
         """Begin again."""
         self.c.n_tokens = 0
 
+    def fill(self, rows: list[tuple[int, int, int]]) -> None:
+        """Replace everything by one token of each slot, (slot, position, token), with logits."""
+        token, pos, seq, logits = self._token, self._pos, self._seq, self._logits
+        for at, (slot, position, one) in enumerate(rows):
+            token[at], pos[at], seq[at], logits[at] = one, position, slot, 1
+        self.c.n_tokens = len(rows)
+
     def add(self, slot: int, position: int, tokens: Sequence[int], logits: bool) -> int:
         """Append tokens of one slot from a position on.
 

@@ -12,7 +12,6 @@ the last bits of a logit.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -101,7 +100,7 @@ class LlamaEngine:
         self._slots = Slots(loaded.n_slots)
         self._seqs: dict[Seq, _Sequence] = {}
         self._serial = count()
-        self._interrupted = threading.Event()
+        self._interrupted = False
 
     # -- the seam -----------------------------------------------------------------------
 
@@ -181,11 +180,14 @@ class LlamaEngine:
 
     def step(self, grants: Mapping[Seq, int]) -> list[Chunk]:
         """One batched decode: every granted sequence, and a slice of one prompt."""
-        if self._interrupted.is_set():
-            self._interrupted.clear()
+        if self._interrupted:
+            self._interrupted = False
             return []
         started = time.perf_counter()
-        taken = self._fill([(self._open(seq), grant) for seq, grant in grants.items()])
+        granted = [(self._open(seq), grant) for seq, grant in grants.items()]
+        if all(grant > 0 and self._decodes(sequence) for sequence, grant in granted):
+            return self._step_all([sequence for sequence, _ in granted], started)
+        taken = self._fill(granted)
         if not taken:
             return []
         self._decode()
@@ -205,7 +207,7 @@ class LlamaEngine:
 
     def interrupt(self) -> None:
         """The step that runs ends with its decode, or the coming one does nothing."""
-        self._interrupted.set()
+        self._interrupted = True
 
     def close(self, seq: Seq) -> None:
         """End a sequence; its tokens stay in the cache until the room is needed."""
@@ -215,6 +217,7 @@ class LlamaEngine:
         if not self._prefixes:
             self._truncate(sequence.slot, 0)
         self._slots.release(sequence.slot)
+        self._forget(self.n_seqs)
 
     def shutdown(self) -> None:
         """Give back memory and devices."""
@@ -227,6 +230,33 @@ class LlamaEngine:
             self._context = self._model = None
 
     # -- one step -----------------------------------------------------------------------
+
+    def _decodes(self, sequence: _Sequence) -> bool:
+        """Whether all it needs is its pending token decoded and the next one drawn."""
+        return (
+            sequence.pending
+            and len(sequence.queue) == 1
+            and not sequence.watch
+            and len(sequence.committed) + 1 < self.n_ctx
+        )
+
+    def _step_all(self, sequences: list[_Sequence], started: float) -> list[Chunk]:
+        """The step that is nearly every step: one token in and one out for each sequence."""
+        if not sequences:
+            return []
+        self._batch.fill([(s.slot, len(s.committed), s.queue[0]) for s in sequences])
+        self._decode()
+        context, drawn = self._context, []
+        for row, sequence in enumerate(sequences):
+            queue, sampler = sequence.queue, sequence.sampler
+            sequence.committed.append(queue[0])
+            queue[0] = token = sampler.draw(sampler.chain, context, row)
+            drawn.append(token)
+        seconds, busy, piece = time.perf_counter() - started, len(sequences), self.vocab.piece
+        return [
+            Chunk(sequence.serial, (token,), (piece(token),), (), 0, 0, seconds, busy)
+            for sequence, token in zip(sequences, drawn, strict=True)
+        ]
 
     def _fill(
         self, granted: list[tuple[_Sequence, int]]
@@ -273,9 +303,9 @@ class LlamaEngine:
             result = lib.llama_decode(self._context, self._batch.c)
             if result == 0:
                 return
-            cached = self._slots.oldest_cached() if result == _NO_ROOM else None
-            if cached is not None:
-                self._truncate(cached, 0)
+            cached = self._slots.cached() if result == _NO_ROOM else []
+            if cached:
+                self._truncate(cached[0], 0)
                 continue
             # Micro-batches that were finished stay in memory: bring it back in step.
             for sequence in self._seqs.values():
@@ -353,11 +383,18 @@ class LlamaEngine:
             return
         prompt = sequence.queue[: sequence.prompt]
         donor, n = self._slots.donor(prompt, sequence.prompt - 1, sequence.slot)
+        self._forget(self.n_seqs - len(self._seqs), keep=donor if n else None)
         if n:
             lib.llama_memory_seq_cp(self._memory, donor, sequence.slot, 0, n)
             sequence.committed.extend(prompt[:n])
             del sequence.queue[:n]
             sequence.cached = n
+
+    def _forget(self, keep_latest: int, keep: int | None = None) -> None:
+        """Drop cached prefixes, the oldest first: attention walks over their cells too."""
+        cached = [slot for slot in self._slots.cached() if slot != keep]
+        for slot in cached[: max(0, len(cached) - max(keep_latest, 0))]:
+            self._truncate(slot, 0)
 
     def _redo_last(self, sequence: _Sequence) -> None:
         """Nothing is queued: the last token is decoded again for its logits."""

@@ -166,16 +166,25 @@ def _attempt(
     params.n_gpu_layers = layers
     params.use_extra_bufts = config.extra_buffers
     params.load_mode = lib.LLAMA_LOAD_MODE_AUTO if config.mmap else lib.LLAMA_LOAD_MODE_NONE
+    stopped: list[BaseException] = []
     if on_progress is not None:
         tell = on_progress
 
         def report(fraction: float, _data: Any) -> bool:
-            tell(fraction)
+            try:
+                tell(fraction)
+            except BaseException as error:  # noqa: BLE001 - Ctrl-C too: C cannot pass it on
+                stopped.append(error)
+                return False
             return True
 
         params.progress_callback = lib.llama_progress_callback(report)
     backend.forget_log()
     model = lib.llama_model_load_from_file(str(path).encode(), params)
+    if stopped:
+        if model:
+            lib.llama_model_free(model)
+        raise stopped[0]
     if not model:
         return _why_not(path, layers)
     try:

@@ -50,9 +50,9 @@ class Slots:
         """Leave a slot; its tokens stay until it is needed."""
         self._idle[slot] = None
 
-    def oldest_cached(self) -> int | None:
-        """The unused slot with tokens that was left longest ago, if there is one."""
-        return next((s for s in self._idle if self.tokens[s]), None)
+    def cached(self) -> list[int]:
+        """The unused slots with tokens, the one left longest ago first."""
+        return [slot for slot in self._idle if self.tokens[slot]]
 
     def donor(self, tokens: Sequence[int], limit: int, taker: int) -> tuple[int, int]:
         """The slot, used or not, that shares most with `tokens`, and how much (maybe 0)."""

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,8 @@ class LlamaVocabulary:
             n = lib.llama_token_to_piece(self.handle, token, buffer, len(buffer), 0, True)
         return buffer.raw[:n]
 
-    def is_end(self, token: int) -> bool:
-        """Whether the model ends its turn with this token."""
-        return bool(lib.llama_vocab_is_eog(self.handle, token))
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens the model ends its turn with."""
+        handle, is_end = self.handle, lib.llama_vocab_is_eog
+        return frozenset(token for token in range(self.size) if is_end(handle, token))
