@@ -69,7 +69,8 @@ class Bare:
         """So many tokens after a prompt that has been read."""
         context, batch = self.loaded.context, self.batch
         chain = Sampler(sampling, self.vocab).chain
-        token, position, said = prompt[-1], len(prompt) - 1, []
+        said: list[int] = []
+        token, position = prompt[-1], len(prompt) - 1
         while len(said) < tokens:
             batch.clear()
             batch.add(0, position, (token,), True)
