@@ -75,8 +75,9 @@ class Sampling:
     """0 takes the most likely token each time."""
     top_p: float = 0.95
     """Nucleus: the smallest set of tokens with this much probability. 1 is off."""
-    top_k: int = 0
-    """Only the k most likely tokens. 0 is off."""
+    top_k: int = 1024
+    """Only the k most likely tokens; 0 is off. A nucleus of 95 % hardly ever reaches that far,
+    but looking for it among all 152k tokens of R1's vocabulary was seen to cost 12 ms a token."""
     min_p: float = 0.0
     """Only tokens at least this fraction as likely as the best one. 0 is off."""
     repeat_penalty: float = 1.0

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -24,40 +23,15 @@ import numpy as np
 from ponder.engines.base import Capabilities
 from ponder.engines.llama import backend
 from ponder.engines.llama.batch import Batch
+from ponder.engines.llama.cache import Cache, LlamaSequence
 from ponder.engines.llama.load import LlamaConfig, load
 from ponder.engines.llama.sampler import Sampler
-from ponder.engines.llama.slots import Slots
 from ponder.engines.llama.vocab import LlamaVocabulary
 from ponder.errors import ContextFull, EngineError
 from ponder.types import Chunk, Sampling, Seq
 
 _NO_ROOM = 1
 """llama_decode: no slot in the KV cache for the batch (llama.h)."""
-
-
-@dataclass(slots=True)
-class _Sequence:
-    serial: int
-    slot: int
-    sampler: Sampler
-    watch: tuple[int, ...]
-    prompt: int
-    """Tokens of the prompt."""
-    committed: list[int]
-    """What lies in the KV cache; shared with the slot's record."""
-    queue: list[int] = field(default_factory=list)
-    pending: bool = False
-    """Whether the last of the queue was sampled and not yet decoded."""
-    cached: int = 0
-    """Prompt tokens taken from the cache and not yet told."""
-
-    @property
-    def reading(self) -> bool:
-        """Whether its prompt is not yet read."""
-        return len(self.committed) < self.prompt
-
-    def __len__(self) -> int:
-        return len(self.committed) + len(self.queue)
 
 
 class LlamaEngine:
@@ -97,8 +71,8 @@ class LlamaEngine:
         )
         self.capabilities = Capabilities(margin=True, fork=self._prefixes, exact_seed=True)
         self._batch = Batch(int(lib.llama_n_batch(self._context)))
-        self._slots = Slots(loaded.n_slots)
-        self._seqs: dict[Seq, _Sequence] = {}
+        self._cache = Cache(self._memory, loaded.n_slots, loaded.n_seqs, self._prefixes)
+        self._seqs: dict[Seq, LlamaSequence] = {}
         self._serial = count()
         self._interrupted = False
 
@@ -171,7 +145,7 @@ class LlamaEngine:
             del sequence.queue[n - len(sequence.committed) :]
         else:
             kept = sequence.committed[:n]
-            self._truncate(sequence.slot, n)
+            self._cache.truncate(sequence.slot, n)
             # What could not be kept is read again.
             sequence.queue = kept[len(sequence.committed) :]
         sequence.pending = False
@@ -215,9 +189,9 @@ class LlamaEngine:
         del self._seqs[seq]
         sequence.sampler.free()
         if not self._prefixes:
-            self._truncate(sequence.slot, 0)
-        self._slots.release(sequence.slot)
-        self._forget(self.n_seqs)
+            self._cache.truncate(sequence.slot, 0)
+        self._cache.slots.release(sequence.slot)
+        self._cache.forget(self.n_seqs)
 
     def shutdown(self) -> None:
         """Give back memory and devices."""
@@ -231,7 +205,7 @@ class LlamaEngine:
 
     # -- one step -----------------------------------------------------------------------
 
-    def _decodes(self, sequence: _Sequence) -> bool:
+    def _decodes(self, sequence: LlamaSequence) -> bool:
         """Whether all it needs is its pending token decoded and the next one drawn."""
         return (
             sequence.pending
@@ -240,7 +214,7 @@ class LlamaEngine:
             and len(sequence.committed) + 1 < self.n_ctx
         )
 
-    def _step_all(self, sequences: list[_Sequence], started: float) -> list[Chunk]:
+    def _step_all(self, sequences: list[LlamaSequence], started: float) -> list[Chunk]:
         """The step that is nearly every step: one token in and one out for each sequence."""
         if not sequences:
             return []
@@ -259,8 +233,8 @@ class LlamaEngine:
         ]
 
     def _fill(
-        self, granted: list[tuple[_Sequence, int]]
-    ) -> list[tuple[_Sequence, int, int | None]]:
+        self, granted: list[tuple[LlamaSequence, int]]
+    ) -> list[tuple[LlamaSequence, int, int | None]]:
         """Put what is to be decoded into the batch: (sequence, tokens, row of logits)."""
         for sequence, grant in granted:
             if grant > 0 and len(sequence) >= self.n_ctx:
@@ -269,22 +243,22 @@ class LlamaEngine:
                     "Raise the context, or begin again with a shorter prompt.",
                 )
         self._batch.clear()
-        taken: list[tuple[_Sequence, int, int | None]] = []
+        taken: list[tuple[LlamaSequence, int, int | None]] = []
         left = self.slice_size
         reading = (sequence for sequence, _ in granted if sequence.reading)
         reader = min(reading, key=lambda sequence: sequence.serial, default=None)
         for sequence, grant in granted:
             if sequence.reading:
-                if sequence is not reader:
+                if sequence is not reader and not self._cache.shares_all(sequence, reader):
                     continue
                 if not sequence.committed:
-                    self._reuse(sequence)
+                    self._cache.reuse(sequence, len(self._seqs))
                 # The last token of the prompt goes alone, and only then what was fed after.
                 unread = sequence.prompt - len(sequence.committed)
                 n = min(left, unread - 1) if unread > 1 else 1
             else:
                 if not sequence.queue and grant > 0:
-                    self._redo_last(sequence)
+                    self._cache.redo_last(sequence)
                 waiting = len(sequence.queue)
                 n = waiting if waiting <= 1 else min(left, waiting)
             if n <= 0 or len(self._batch) + n > self._batch.size:
@@ -303,13 +277,13 @@ class LlamaEngine:
             result = lib.llama_decode(self._context, self._batch.c)
             if result == 0:
                 return
-            cached = self._slots.cached() if result == _NO_ROOM else []
+            cached = self._cache.slots.cached() if result == _NO_ROOM else []
             if cached:
-                self._truncate(cached[0], 0)
+                self._cache.truncate(cached[0], 0)
                 continue
             # Micro-batches that were finished stay in memory: bring it back in step.
             for sequence in self._seqs.values():
-                self._truncate(sequence.slot, len(sequence.committed))
+                self._cache.truncate(sequence.slot, len(sequence.committed))
             if result == _NO_ROOM:
                 raise ContextFull(
                     f"The context of {self.capacity:,} tokens is full.",
@@ -320,7 +294,7 @@ class LlamaEngine:
                 f"{backend.log_cause() or 'it gave no reason'}."
             )
 
-    def _sample(self, sequence: _Sequence, row: int | None) -> tuple[int, tuple[float, ...]]:
+    def _sample(self, sequence: LlamaSequence, row: int | None) -> tuple[int, tuple[float, ...]]:
         gaps: tuple[float, ...] = ()
         if sequence.watch:
             pointer = lib.llama_get_logits_ith(self._context, row)
@@ -335,7 +309,7 @@ class LlamaEngine:
 
     def _chunk(
         self,
-        sequence: _Sequence,
+        sequence: LlamaSequence,
         read: int,
         drawn: tuple[int, tuple[float, ...]] | None,
         seconds: float,
@@ -358,57 +332,24 @@ class LlamaEngine:
 
     # -- sequences and their slots ----------------------------------------------------------
 
-    def _open(self, seq: Seq) -> _Sequence:
+    def _open(self, seq: Seq) -> LlamaSequence:
         sequence = self._seqs.get(seq)
         if sequence is None:
             raise EngineError(f"No sequence {seq!r} is open.")
         return sequence
 
-    def _add(self, sampler: Sampler, watch: tuple[int, ...], prompt: int) -> _Sequence:
-        if len(self._seqs) >= self.n_seqs or not self._slots.idle:
+    def _add(self, sampler: Sampler, watch: tuple[int, ...], prompt: int) -> LlamaSequence:
+        if len(self._seqs) >= self.n_seqs or not self._cache.slots.idle:
             sampler.free()
             raise ContextFull(
                 f"{self.n_seqs} sequences are open, as many as this engine was made for."
             )
-        slot = self._slots.acquire()
-        self._truncate(slot, 0)
-        committed = self._slots.tokens[slot]
-        sequence = _Sequence(next(self._serial), slot, sampler, watch, prompt, committed)
+        slot = self._cache.slots.acquire()
+        self._cache.truncate(slot, 0)
+        committed = self._cache.slots.tokens[slot]
+        sequence = LlamaSequence(next(self._serial), slot, sampler, watch, prompt, committed)
         self._seqs[sequence.serial] = sequence
         return sequence
-
-    def _reuse(self, sequence: _Sequence) -> None:
-        """Take over what another sequence's cache shares with this prompt, but its last token."""
-        if not self._prefixes:
-            return
-        prompt = sequence.queue[: sequence.prompt]
-        donor, n = self._slots.donor(prompt, sequence.prompt - 1, sequence.slot)
-        self._forget(self.n_seqs - len(self._seqs), keep=donor if n else None)
-        if n:
-            lib.llama_memory_seq_cp(self._memory, donor, sequence.slot, 0, n)
-            sequence.committed.extend(prompt[:n])
-            del sequence.queue[:n]
-            sequence.cached = n
-
-    def _forget(self, keep_latest: int, keep: int | None = None) -> None:
-        """Drop cached prefixes, the oldest first: attention walks over their cells too."""
-        cached = [slot for slot in self._slots.cached() if slot != keep]
-        for slot in cached[: max(0, len(cached) - max(keep_latest, 0))]:
-            self._truncate(slot, 0)
-
-    def _redo_last(self, sequence: _Sequence) -> None:
-        """Nothing is queued: the last token is decoded again for its logits."""
-        kept = list(sequence.committed)
-        self._truncate(sequence.slot, len(kept) - 1)
-        sequence.queue = kept[len(sequence.committed) :]
-
-    def _truncate(self, slot: int, n: int) -> None:
-        """Keep the first n tokens of a slot; a state that cannot be cut is dropped whole."""
-        held = self._slots.tokens[slot]
-        if not lib.llama_memory_seq_rm(self._memory, slot, n, -1):
-            lib.llama_memory_seq_rm(self._memory, slot, -1, -1)
-            n = 0
-        del held[n:]
 
     def _check_ids(self, tokens: tuple[int, ...]) -> None:
         size = self.vocab.size
