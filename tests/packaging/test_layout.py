@@ -91,7 +91,7 @@ def test_set_up_work_is_redone_when_its_reasons_change(tmp_path: Path) -> None:
 
 def test_demo_is_the_main_job(tmp_path: Path) -> None:
     asked = make("-n", f"VENV={tmp_path}/venv", "demo").splitlines()[-1]
-    assert "/bin/ponder ask --budget 200 --seed 1 " in asked
+    assert "/bin/ponder ask --floor 100 --budget 320 --temperature 0 " in asked
     assert "  " not in asked
 
 
