@@ -112,15 +112,15 @@ def overhead() -> None:
     Same process, same model, same sampler chain, same seed, same number of tokens; the prompt
     has been read on both sides before the clock runs.
     """
-    for name, path, form, dialect, count in (
-        ("ponder-tiny", TINY, TINY_PROMPT, "tiny", 60),
-        ("SmolLM2-135M", smol(), SMOL_PROMPT, "plain", 12),
+    for name, path, form, dialect, count, length in (
+        ("ponder-tiny", TINY, TINY_PROMPT, "tiny", 60, 200),
+        ("SmolLM2-135M", smol(), SMOL_PROMPT, "plain", 40, 50),
     ):
         engine = LlamaEngine(path, LlamaConfig(n_ctx=2048))
         bare = Bare(path)
         extra, ratio = [], []
         with Runner(engine, protocol_of(engine, dialect)) as runner:
-            budget = Budget(max_answer=200)
+            budget = Budget(max_answer=length)
             for at, prompt in enumerate(prompts(engine, form, count, seed=1)):
                 sampling = Sampling(seed=at)
                 ponder(runner, prompt, sampling, Budget(thinking=True, cap=1, max_answer=1))
@@ -150,12 +150,12 @@ def at_once(runner: Runner, prompt: tuple[int, ...], seeds: range, budget: Budge
 
 def parallel() -> None:
     """Eight traces at once against the same eight one after the other."""
-    for name, path, form, dialect, rounds in (
-        ("ponder-tiny", TINY, TINY_PROMPT, "tiny", 5),
-        ("SmolLM2-135M", smol(), SMOL_PROMPT, "plain", 3),
+    for name, path, form, dialect, rounds, length in (
+        ("ponder-tiny", TINY, TINY_PROMPT, "tiny", 5, 120),
+        ("SmolLM2-135M", smol(), SMOL_PROMPT, "plain", 3, 40),
     ):
         engine = LlamaEngine(path, LlamaConfig(n_ctx=1024, n_seqs=8))
-        budget = Budget(cap=120, floor=0, max_answer=120)
+        budget = Budget(cap=length, max_answer=length)
         ratios = []
         with Runner(engine, protocol_of(engine, dialect)) as runner:
             for at, prompt in enumerate(prompts(engine, form, rounds + 1, seed=2)):
