@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# CI judges a change, so it tries the same examples every time; whoever works here looks for
+# new ones with every run.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 # A shell's background job ignores Ctrl-C and hang-ups, and so would every child of its tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)

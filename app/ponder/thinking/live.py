@@ -188,6 +188,18 @@ class Live:
         ending = max(len(protocol.cut_ids), len(protocol.close_ids))
         return self.lease - self.used() - ending - self.plan.reserve
 
+    def answer_left(self, protocol: ThinkProtocol, answered: int) -> int:
+        """Answer tokens until the last resort must begin, if it is needed."""
+        resort = len(protocol.lead(self.request.boxed)) + LAST_RESORT
+        left = self.lease - self.used() - resort
+        limit = self.request.budget.max_answer
+        return left if limit is None else min(left, limit - answered)
+
+    def answer_limit(self, answered: int) -> AnswerEnd:
+        """Which limit an answer ran into."""
+        limit = self.request.budget.max_answer
+        return AnswerEnd.LIMIT if limit is not None and answered >= limit else AnswerEnd.CONTEXT
+
     def view(self, think: int, ending: bool, protocol: ThinkProtocol) -> View:
         """What the policies may see."""
         return View(

@@ -196,6 +196,9 @@ class Scheduler:
     def _thinking(self, live: Live) -> int:
         return self._ledger.spent(live.request.id, Account.THINK)
 
+    def _answered_by(self, live: Live) -> int:
+        return self._ledger.spent(live.request.id, Account.ANSWER)
+
     def _settle(self, live: Live) -> None:
         """Charge and tell what was gathered."""
         if not live.gathered:
@@ -216,17 +219,8 @@ class Scheduler:
         elif live.last_resort is not None:
             left = live.last_resort
         else:
-            left = self._answer_left(live)
+            left = live.answer_left(self._protocol, self._answered_by(live))
         live.quota = self._grants[live.seq] = max(1, left)
-
-    def _answer_left(self, live: Live) -> int:
-        """Answer tokens until the last resort must begin, if it is needed."""
-        resort = len(self._protocol.lead(live.request.boxed)) + LAST_RESORT
-        left = live.lease - live.used() - resort
-        if live.request.budget.max_answer is not None:
-            spent = self._ledger.spent(live.request.id, Account.ANSWER)
-            left = min(left, live.request.budget.max_answer - spent)
-        return left
 
     # -- one chunk ----------------------------------------------------------------------
 
@@ -341,12 +335,12 @@ class Scheduler:
             if live.request.boxed and live.box_closed():
                 self._complete(live, AnswerEnd.STOP)
             elif live.last_resort <= 0:
-                self._complete(live, self._limit(live))
-        elif self._answer_left(live) <= 0:
+                self._complete(live, live.answer_limit(self._answered_by(live)))
+        elif live.answer_left(self._protocol, self._answered_by(live)) <= 0:
             if live.needs_resort():
                 self._resort(live, drop=0, rest=rest)
                 return True
-            self._complete(live, self._limit(live))
+            self._complete(live, live.answer_limit(self._answered_by(live)))
         return live.answer_end is not None
 
     def _reopened(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
@@ -373,11 +367,6 @@ class Scheduler:
         for _ in range(count):
             live.tokens.pop()
             self._ledger.move(live.request.id, live.accounts.pop(), Account.WASTED)
-
-    def _limit(self, live: Live) -> AnswerEnd:
-        limit = live.request.budget.max_answer
-        spent = self._ledger.spent(live.request.id, Account.ANSWER)
-        return AnswerEnd.LIMIT if limit is not None and spent >= limit else AnswerEnd.CONTEXT
 
     def _resort(self, live: Live, drop: int, rest: int) -> None:
         """No answer came: lead the model to one, with what was set aside for it."""
