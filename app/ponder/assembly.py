@@ -108,9 +108,11 @@ def open_session(
             dialect = catalogue.guess_dialect(engine.vocab, template)
         protocol = resolve(dialect, engine.vocab)
         advised = catalogue_module.sampling(known) if known else Sampling()
+        chat = ChatTemplate(template, engine.vocab)
         session = Session(
+            # Last of all, because it starts a thread.
             Runner(engine, protocol),
-            ChatTemplate(template, engine.vocab),
+            chat,
             settings.system if choices.system is None else choices.system,
             choices.trim,
         )

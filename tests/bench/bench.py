@@ -123,7 +123,7 @@ def overhead() -> None:
             budget = Budget(max_answer=length)
             for at, prompt in enumerate(prompts(engine, form, count, seed=1)):
                 sampling = Sampling(seed=at)
-                ponder(runner, prompt, sampling, Budget(thinking=True, cap=1, max_answer=1))
+                ponder(runner, prompt, sampling, Budget(cap=1, max_answer=1))
                 bare.read(prompt)
                 ours, trace = timed(partial(ponder, runner, prompt, sampling, budget))
                 sampled = trace.usage.sampled

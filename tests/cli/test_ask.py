@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -198,3 +199,13 @@ def test_escape_sequences_never_reach_the_terminal_raw(capfd: pytest.CaptureFixt
     err = capfd.readouterr().err
     assert "\x1b" not in err
     assert "␛[31mred.gguf" in err
+
+
+def test_a_broken_template_is_refused_and_leaves_no_thread(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    template = tmp_path / "broken.jinja"
+    template.write_text("{% if %}")
+    assert run(["ask", "--template", str(template), "hi"]) == 1
+    assert "no valid Jinja" in capfd.readouterr().err
+    assert "ponder-runner" not in {thread.name for thread in threading.enumerate()}

@@ -33,8 +33,6 @@ class Sampler:
     """
 
     def __init__(self, sampling: Sampling, vocab: LlamaVocabulary) -> None:
-        self._sampling = sampling
-        self._vocab = vocab
         params = lib.llama_sampler_chain_default_params()
         params.no_perf = True
         self._chain: Any = lib.llama_sampler_chain_init(params)
@@ -117,8 +115,6 @@ class Sampler:
     def clone(self) -> Sampler:
         """A copy with the same memory and the same random numbers ahead."""
         copy = object.__new__(Sampler)
-        copy._sampling = self._sampling
-        copy._vocab = self._vocab
         copy._chain = lib.llama_sampler_clone(self._chain)
         copy._remembering = self._remembering
         copy._window = self._window
