@@ -32,12 +32,27 @@ class Stream(Iterator[Event]):
         self._runner = runner
         self.question = question
         self.queue: SimpleQueue[Event | PonderError] = SimpleQueue()
+        self.on_event: Callable[[], None] | None = None
+        """Called by the worker after each event, for callers that cannot wait in `next`. It
+        holds up the decoding, so it should do no more than wake somebody."""
         self._over = False
 
     def __next__(self) -> Event:
         if self._over:
             raise StopIteration
-        item = self.queue.get()
+        return self._taken(self.queue.get())
+
+    def ready(self) -> bool:
+        """Whether `next` would return, or raise, at once."""
+        return self._over or not self.queue.empty()
+
+    def put(self, item: Event | PonderError) -> None:
+        """For the runner: tell the reader."""
+        self.queue.put(item)
+        if self.on_event is not None:
+            self.on_event()
+
+    def _taken(self, item: Event | PonderError) -> Event:
         if isinstance(item, PonderError):
             self._over = True
             raise item
@@ -55,6 +70,10 @@ class Stream(Iterator[Event]):
     def extend(self, tokens: int) -> None:
         """Grant it more thinking."""
         self._runner.scheduler.extend(self.question, tokens)
+
+    def wait(self) -> None:
+        """Withdraw its next end of thinking: it becomes "Wait"."""
+        self._runner.scheduler.wait(self.question)
 
 
 class Runner:
@@ -162,7 +181,7 @@ class Runner:
         question = event.question
         stream = self._streams.pop(question, None) if over else self._streams.get(question)
         if stream is not None:
-            stream.queue.put(event)
+            stream.put(event)
 
     def _fail(self, error: PonderError) -> None:
         """Every question ends with the error; the next one finds a clean scheduler."""
@@ -173,4 +192,4 @@ class Runner:
             self.scheduler = Scheduler(self.engine, self.protocol)
             streams, self._streams = self._streams, {}
         for stream in streams.values():
-            stream.queue.put(error)
+            stream.put(error)

@@ -99,6 +99,10 @@ class Answering(Iterator[Event]):
             self._session.remember(self._question, event.trace.answer)
         return event
 
+    def ready(self) -> bool:
+        """Whether `next` would return, or raise, at once."""
+        return self._first is not None or self.stream.ready()
+
     def cancel(self) -> None:
         """End the question where it stands; nothing of it is remembered."""
         self.stream.cancel()

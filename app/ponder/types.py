@@ -165,6 +165,30 @@ class AnswerEnd(StrEnum):
     """The question was cancelled."""
 
 
+class BudgetChange(StrEnum):
+    """What may happen to a budget while its question runs."""
+
+    ANSWER_NOW = "answer now"
+    """Somebody asked for the answer: the thinking is ended."""
+    EXTEND = "extend"
+    """Somebody granted more thinking."""
+    WAIT = "wait"
+    """Somebody asked that the next end of thinking be withdrawn."""
+    WITHDRAWN = "withdrawn"
+    """An end of thinking was withdrawn and became "Wait"."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetEvent:
+    """One change of a budget, and when it took effect."""
+
+    change: BudgetChange
+    at: int
+    """Thinking tokens sampled until then."""
+    tokens: int = 0
+    """Thinking tokens that were granted; fewer than asked for where the context is full."""
+
+
 class Chunk(NamedTuple):
     """What one engine step did to one sequence: ids and bytes, never half-decoded text.
 
@@ -221,6 +245,8 @@ class Usage:
     """Until the prompt was read."""
     decode_seconds: float = 0.0
     """Steps of this sequence from then on."""
+    think_seconds: float = 0.0
+    """From its start until its thinking was over, by the clock."""
     seconds: float = 0.0
     """From its start to its end, by the clock."""
 
@@ -252,6 +278,8 @@ class Trace:
     """Thinking tokens it was allowed in the end; None where it does not think."""
     usage: Usage
     sampling: Sampling
+    budget_events: tuple[BudgetEvent, ...] = ()
+    """What happened to the budget meanwhile, in order."""
 
     @property
     def thought(self) -> str:
@@ -293,6 +321,18 @@ class Text:
     span: Span
     think_tokens: int
     """Thinking tokens sampled so far."""
+    answer_tokens: int = 0
+    """Answer tokens sampled so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebudgeted:
+    """The budget changed while the question runs."""
+
+    question: int
+    event: BudgetEvent
+    budget: int
+    """Thinking tokens it is allowed from now on, those already used included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +359,7 @@ class Trimmed:
     messages: int
 
 
-Event = Trimmed | Started | Prefilled | Text | Closed | Finished
+Event = Trimmed | Started | Prefilled | Text | Rebudgeted | Closed | Finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,21 @@ import pytest
 from ponder.catalogue import catalogue
 from ponder.engines.llama import LlamaConfig, LlamaEngine
 from ponder.evaluation.questions import questions
+from ponder.runner import Runner
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import AnswerEnd, Budget, Dialect, Finish, Finished, Sampling, Trace
+from ponder.types import (
+    AnswerEnd,
+    Budget,
+    BudgetChange,
+    Dialect,
+    Finish,
+    Finished,
+    Rebudgeted,
+    Sampling,
+    Trace,
+)
 from scripted import SPELLED
 
 DRAWN = Sampling(seed=3)
@@ -117,7 +128,7 @@ def keeps_its_promises(trace: Trace, protocol: ThinkProtocol, budget: Budget, n_
     assert trace.tokens.count(end) == 1  # I3
     at = trace.tokens.index(end)
     assert trace.tokens[at + 1 :]
-    assert not any(trace.forced[: usage.think]) or budget.floor
+    assert not any(trace.forced[: usage.think]) or budget.floor or trace.budget_events
     if trace.finish is Finish.CAP:
         assert usage.think == budget.cap  # exact
         cut = protocol.cut_ids
@@ -201,6 +212,32 @@ def test_a_floor_withdraws_the_end(builtin: Path, dialect: Dialect, sampling: Sa
     assert trace.usage.wasted >= 1
     assert trace.usage.think >= floor
     assert "Wait" in trace.thought
+
+
+def test_a_wait_withdraws_the_next_end_and_no_other(builtin: Path, dialect: Dialect) -> None:
+    """Asked for through a stream, as whoever sits in front of it does."""
+    plain, _ = alone(builtin, dialect, WORDS[0], Budget(), DRAWN)
+    engine = LlamaEngine(builtin, LlamaConfig(n_ctx=1024, threads=2, slice_size=512))
+    protocol = resolve(dialect, engine.vocab)
+    with Runner(engine, protocol) as runner:
+        stream = runner.submit(asked(engine, WORDS[0]), Budget(), DRAWN)
+        stream.wait()
+        told = list(stream)
+    assert isinstance(told[-1], Finished)
+    trace = told[-1].trace
+    keeps_its_promises(trace, protocol, Budget(), engine.n_ctx)
+    wait = protocol.wait_ids
+    at = plain.usage.think - 1
+    assert plain.tokens[at] == protocol.end_id
+    assert trace.tokens[: at + len(wait)] == plain.tokens[:at] + wait
+    assert trace.forced.count(True) == len(wait)
+    assert (trace.finish, trace.usage.wasted) == (Finish.CLOSED, 1)
+    assert trace.usage.think > plain.usage.think
+    events = [event.event for event in told if isinstance(event, Rebudgeted)]
+    assert trace.budget_events == tuple(events)
+    assert [e.change for e in events] == [BudgetChange.WAIT, BudgetChange.WITHDRAWN]
+    assert [e.at for e in events] == [events[0].at, at]
+    assert events[0].at <= at
 
 
 def test_a_floor_at_its_cap_is_both(tiny: LlamaEngine, protocol: ThinkProtocol) -> None:

@@ -9,72 +9,27 @@ I13 a cancelled question gives everything back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ponder.engines.replay import ByteVocabulary, ReplayEngine
+from adversary import (
+    DIALECTS,
+    VOCAB,
+    Adversary,
+    adversaries,
+    budgets,
+    drive,
+    keeps_its_promises,
+    prompts,
+)
+from ponder.engines.replay import ReplayEngine
 from ponder.errors import BudgetError, PromptTooLong
-from ponder.thinking.live import LAST_RESORT, Request
+from ponder.thinking.live import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import AnswerEnd, Budget, Dialect, Event, Finish, Finished, Sampling, Trace
-from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
-
-VOCAB = ByteVocabulary(TAGS)
-TOKEN = {tag: 256 + at for at, tag in enumerate(TAGS)}
-MOODS: dict[str, tuple[int, ...]] = {
-    "words": tuple(b"word. \n"),
-    "digits": tuple(b"42}"),
-    "close": (TOKEN["</think>"],),
-    "reopen": (TOKEN["<think>"],),
-    "turn": (TOKEN["<|im_start|>"],),
-    "eos": (TOKEN["<eos>"],),
-    "half": tuple("é🙂".encode()),
-    "tag text": tuple(b"[/think]"),
-    "box": tuple(b"\\boxed{"),
-    "blank": tuple(b" \n"),
-}
-DIALECTS = (TAGGED, SPELLED, LABELLED, PLAIN)
-
-
-@dataclass(frozen=True)
-class Adversary:
-    """A model whose every token is a pure function of what stands before it."""
-
-    moods: tuple[str, ...]
-    salt: int
-
-    def __call__(self, tokens: Sequence[int], prompt: int, seed: int) -> int:
-        said = tokens[prompt:]
-        key = f"{self.salt} {seed} {len(said)} {tuple(said[-3:])}".encode()
-        roll = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
-        mood = MOODS[self.moods[roll % len(self.moods)]]
-        # Tags and characters are spelled on where they were begun.
-        last = said[-1] if said else -1
-        if last in mood and last != mood[-1]:
-            return mood[mood.index(last) + 1]
-        return mood[0] if len(mood) > 5 else mood[roll // 97 % len(mood)]
-
-
-adversaries = st.builds(
-    Adversary,
-    st.lists(st.sampled_from(sorted(MOODS)), min_size=1, max_size=8).map(tuple),
-    st.integers(0, 2**32),
-)
-budgets = st.builds(
-    Budget,
-    cap=st.none() | st.integers(0, 150),
-    floor=st.integers(0, 60),
-    thinking=st.booleans() | st.just(True),
-    answer_reserve=st.integers(0, 300),
-    max_answer=st.none() | st.integers(1, 200),
-).filter(lambda b: b.cap is None or b.floor <= b.cap)
-prompts = st.integers(1, 60).map(lambda n: (256, *b"x" * (n - 1)))
+from ponder.types import Budget, Dialect, Finish, Finished, Sampling, Trace
+from scripted import LABELLED, SPELLED, TAGGED
 
 
 def run(engine: ReplayEngine, protocol: ThinkProtocol, *requests: Request) -> list[Trace]:
@@ -86,18 +41,6 @@ def run(engine: ReplayEngine, protocol: ThinkProtocol, *requests: Request) -> li
     assert scheduler.ledger.free == engine.capacity
     done = {e.question: e.trace for e in events if isinstance(e, Finished)}
     return [done[request.id] for request in requests]
-
-
-def drive(engine: ReplayEngine, scheduler: Scheduler, steps: int = 100_000) -> list[Event]:
-    events: list[Event] = []
-    now = 0.0
-    while steps and (grants := scheduler.schedule(now)):
-        now += 0.004
-        steps -= 1
-        assert scheduler.ledger.free >= 0
-        events += scheduler.observe(engine.step(grants), now)
-    events += scheduler.observe((), now)
-    return events
 
 
 def ask(
@@ -126,57 +69,7 @@ def test_any_model_keeps_every_promise(
     boxed: bool,
 ) -> None:
     trace, protocol = ask(adversary, dialect, budget, prompt, burst=burst, boxed=boxed)
-    usage = trace.usage
-
-    if trace.budget is None:
-        assert usage.think == 0
-        assert trace.finish in (Finish.OFF, Finish.NONE)
-    else:
-        assert usage.think <= trace.budget  # I1
-        if budget.cap is not None:
-            assert trace.budget <= budget.cap
-        block = _block(trace, protocol)
-        waits = block.count(True)
-        assert len(block) - waits <= trace.budget  # I2: what was sampled in the block,
-        closing = max(len(protocol.cut_ids), len(protocol.close_ids))
-        if not budget.floor:
-            assert waits <= closing  # and what was forced into it
-
-    opened, closed = _blocks(trace, protocol, inside=trace.budget is not None)
-    assert opened == closed  # I3
-    assert trace.answer  # I4
-    assert usage.prompt + len(trace.tokens) <= 400  # I5: the last one stays pending
-    assert usage.think + usage.answer + usage.forced == len(trace.tokens)  # I6
-    assert usage.forced == sum(trace.forced)
-    assert trace.answer_end in (AnswerEnd.STOP, AnswerEnd.LIMIT, AnswerEnd.CONTEXT)
-    if budget.max_answer is not None:
-        assert usage.answer <= budget.max_answer + LAST_RESORT
-
-
-def _block(trace: Trace, protocol: ThinkProtocol) -> list[bool]:
-    """Whether each token of the first thinking block was forced, the end tag included."""
-    said = b""
-    for at, token in enumerate(trace.tokens):
-        said += VOCAB.piece(token)
-        ended = token == protocol.end_id or (protocol.end_text and protocol.end_text in said)
-        if ended:
-            return list(trace.forced[: at + 1])
-    raise AssertionError("the block was never closed")
-
-
-def _blocks(trace: Trace, protocol: ThinkProtocol, inside: bool) -> tuple[int, int]:
-    """Thinking blocks that were opened, and that were closed."""
-    opened, closed, said = int(inside), 0, b""
-    for token in trace.tokens:
-        said += VOCAB.piece(token)
-        tag = token == protocol.end_id or (
-            bool(protocol.end_text) and said.endswith(protocol.end_text)
-        )
-        if inside and tag:
-            inside, closed, said = False, closed + 1, b""
-        elif not inside and protocol.reopens(token):
-            inside, opened, said = True, opened + 1, b""
-    return opened, closed
+    keeps_its_promises(trace, protocol, budget)
 
 
 @settings(max_examples=300, deadline=None)

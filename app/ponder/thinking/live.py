@@ -13,7 +13,7 @@ from ponder.thinking.ledger import Account
 from ponder.thinking.parser import TraceParser
 from ponder.thinking.policies import View
 from ponder.thinking.protocol import ThinkProtocol
-from ponder.types import AnswerEnd, Budget, Finish, Sampling, Seq, Span
+from ponder.types import AnswerEnd, Budget, BudgetEvent, Finish, Sampling, Seq, Span
 
 LAST_RESORT = 32
 """Tokens a model gets to finish an answer that ponder led it to."""
@@ -154,9 +154,13 @@ class Live:
     """Set once the thinking is over."""
     answer_end: AnswerEnd | None = None
     answer_now: bool = False
+    waits: int = 0
+    """So many of the next ends are to be withdrawn, because somebody asked for it."""
+    budget_events: list[BudgetEvent] = field(default_factory=list)
     stalled: int = 0
-    """Extensions in a row that no thought followed."""
+    """Extensions in a row with no thought between them."""
     thought_at_extension: int = -1
+    """Thinking tokens at the last of them."""
     last_resort: int | None = None
     """Tokens left of the last resort; None while there was no need for it."""
     answer_text: str = ""
@@ -164,6 +168,8 @@ class Live:
     prefilled: int = 0
     prefill_seconds: float = 0.0
     decode_seconds: float = 0.0
+    think_seconds: float = 0.0
+    """From its start until its thinking was over."""
     extra: int = 0
     """Thinking tokens granted while it thought."""
     grown: int = 0
@@ -188,6 +194,11 @@ class Live:
         ending = max(len(protocol.cut_ids), len(protocol.close_ids))
         return self.lease - self.used() - ending - self.plan.reserve
 
+    def slack(self, protocol: ThinkProtocol, think: int) -> int:
+        """Room that neither the rest of its budget nor the waits asked for will need."""
+        waits = self.waits * len(protocol.wait_ids)
+        return self.room(protocol) - (self.cap - think) - waits
+
     def answer_left(self, protocol: ThinkProtocol, answered: int) -> int:
         """Answer tokens until the last resort must begin, if it is needed."""
         resort = len(protocol.lead(self.request.boxed)) + LAST_RESORT
@@ -209,9 +220,10 @@ class Live:
             floor=self.request.budget.floor,
             room=self.room(protocol),
             wait_tokens=len(protocol.wait_ids),
-            stalled=self.stalled,
+            stalled=self.stalled if think == self.thought_at_extension else 0,
             ending=ending,
             answer_now=self.answer_now,
+            waits=self.waits,
         )
 
     def needs_resort(self) -> bool:

@@ -42,6 +42,11 @@ class TraceParser:
         self.inside = inside
         self.tag_tokens = 0
 
+    @property
+    def held(self) -> int:
+        """Sampled tokens that may turn out to be the beginning of an end tag."""
+        return 0 if self._forced else len(self._held)
+
     def push(self, token: int, piece: bytes, forced: bool) -> tuple[list[Span], Edge]:
         """Read one token; gives the text it completes, and what it did to the block."""
         protocol = self._protocol

@@ -42,6 +42,8 @@ class View:
     """Whether the model has just ended its thinking."""
     answer_now: bool
     """Whether somebody asked for the answer."""
+    waits: int = 0
+    """So many of the next ends somebody asked to be withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class Close:
 @dataclass(frozen=True, slots=True)
 class Extend:
     """Withdraw the model's end and let it think on."""
+
+    asked: bool = False
+    """Whether somebody asked for this one; otherwise the floor did."""
 
 
 Decision = Close | Extend
@@ -79,14 +84,26 @@ def context(view: View) -> Decision | None:
 
 def floor(view: View) -> Decision | None:
     """The model wants to stop before its time."""
-    if not view.ending or view.answer_now or view.think >= min(view.floor, view.budget):
-        return None
-    if view.room < view.wait_tokens + 1 or view.stalled >= STALLED:
+    if not _may_extend(view) or view.think >= view.floor or view.stalled >= STALLED:
         return None
     return Extend()
 
 
-POLICIES: tuple[Policy, ...] = (user, cap, context, floor)
+def wait(view: View) -> Decision | None:
+    """The model wants to stop, and somebody asked that it think again first."""
+    return Extend(asked=True) if view.waits and _may_extend(view) else None
+
+
+def _may_extend(view: View) -> bool:
+    return (
+        view.ending
+        and not view.answer_now
+        and view.think < view.budget
+        and view.room > view.wait_tokens
+    )
+
+
+POLICIES: tuple[Policy, ...] = (user, cap, context, floor, wait)
 
 
 def decide(view: View) -> Decision | None:

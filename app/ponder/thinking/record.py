@@ -31,9 +31,11 @@ def trace_of(live: Live, ledger: Ledger, end: AnswerEnd, now: float) -> Trace:
             wasted=spent(Account.WASTED),
             prefill_seconds=live.prefill_seconds,
             decode_seconds=live.decode_seconds,
+            think_seconds=live.think_seconds,
             seconds=now - live.started,
         ),
         sampling=live.request.sampling,
+        budget_events=tuple(live.budget_events),
     )
 
 

@@ -6,8 +6,8 @@ it promises is written down as invariants in tests/thinking/test_invariants.py: 
 samples more thinking than its budget, its thinking always closes with the model's own end,
 an answer always comes, and nothing is ever decoded past the context.
 
-Other threads may call `submit`, `cancel`, `answer_now` and `extend`: they only leave a note
-that the next `schedule` reads.
+Other threads may call `submit`, `cancel`, `answer_now`, `extend` and `wait`: they only leave a
+note that the next `schedule` reads.
 """
 
 from __future__ import annotations
@@ -19,25 +19,23 @@ from contextlib import suppress
 
 from ponder.errors import PonderError
 from ponder.thinking.ledger import Account, Ledger
-from ponder.thinking.live import LAST_RESORT, Live, Plan, Request, plan
+from ponder.thinking.live import Live, Plan, Request, plan
 from ponder.thinking.parser import Edge, TraceParser
 from ponder.thinking.policies import Close, Extend, decide
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.record import never_started, trace_of
+from ponder.thinking.scribe import Scribe
 from ponder.thinking.sequences import Sequences
 from ponder.types import (
     AnswerEnd,
-    Channel,
+    BudgetChange,
     Chunk,
-    Closed,
     Event,
     Finish,
     Finished,
     Prefilled,
     Seq,
-    Span,
     Started,
-    Text,
 )
 
 BATCH = 1 / 60
@@ -59,10 +57,13 @@ class Scheduler:
         self._ledger = Ledger(sequences.capacity)
         self._notes: deque[Callable[[], None]] = deque()
         self._queue: deque[tuple[Request, Plan]] = deque()
+        self._later: dict[int, list[Callable[[], None]]] = {}
+        """Notes about questions in the queue, for when they start."""
         self._live: dict[int, Live] = {}
         self._by_seq: dict[Seq, Live] = {}
         self._grants: dict[Seq, int] = {}
         self._events: deque[Event] = deque()
+        self._scribe = Scribe(sequences, protocol, self._ledger, self._events)
         self._now = 0.0
         self._settled = -math.inf
 
@@ -90,30 +91,47 @@ class Scheduler:
     def answer_now(self, question: int) -> None:
         """End the thinking of a question; it goes on to its answer."""
 
-        def note() -> None:
-            live = self._live.get(question)
-            if live is not None and live.finish is None:
-                self._settle(live)
-                live.answer_now = True
-                self._review(live, ending=False)
-                self._regrant(live)
+        def act(live: Live) -> None:
+            live.answer_now = True
+            self._scribe.rebudget(live, BudgetChange.ANSWER_NOW)
+            self._review(live, ending=False)
 
-        self._notes.append(note)
+        self._ask(question, act)
 
     def extend(self, question: int, tokens: int) -> None:
         """Grant a question more thinking, as far as the context allows."""
 
+        def act(live: Live) -> None:
+            slack = live.slack(self._protocol, self._scribe.thinking(live))
+            self._scribe.grow(live, tokens - min(slack, 0))
+            slack = live.slack(self._protocol, self._scribe.thinking(live))
+            granted = max(0, min(tokens, slack))
+            live.extra += granted
+            self._scribe.rebudget(live, BudgetChange.EXTEND, granted)
+
+        self._ask(question, act)
+
+    def wait(self, question: int) -> None:
+        """Withdraw the next end of its thinking: it becomes "Wait". Each call asks for one."""
+
+        def act(live: Live) -> None:
+            self._scribe.grow(live, len(self._protocol.wait_ids))
+            live.waits += 1
+            self._scribe.rebudget(live, BudgetChange.WAIT)
+
+        self._ask(question, act)
+
+    def _ask(self, question: int, act: Callable[[Live], None]) -> None:
+        """Leave a note about the thinking of a question, for as soon as it runs."""
+
         def note() -> None:
             live = self._live.get(question)
-            if live is None or live.finish is not None:
-                return
-            self._settle(live)
-            slack = live.room(self._protocol) - (live.cap - self._thinking(live))
-            wanted = min(tokens - slack, self._hands.n_ctx - live.lease)
-            grown = self._ledger.grow(question, wanted) if wanted > 0 else 0
-            live.grown += grown
-            live.extra += max(0, min(tokens, slack + grown))
-            self._regrant(live)
+            if live is not None and live.finish is None:
+                self._scribe.settle(live)
+                act(live)
+                self._regrant(live)
+            elif any(request.id == question for request, _ in self._queue):
+                self._later.setdefault(question, []).append(note)
 
         self._notes.append(note)
 
@@ -134,6 +152,7 @@ class Scheduler:
         Args:
             now: seconds on any steady clock.
         """
+        self._now = now
         while self._notes:
             self._notes.popleft()()
         if self._queue:
@@ -152,7 +171,7 @@ class Scheduler:
                 self._take(live, chunk)
         if now - self._settled >= BATCH:
             for live in self._live.values():
-                self._settle(live)
+                self._scribe.settle(live)
             self._settled = now
         while self._events:
             yield self._events.popleft()
@@ -179,47 +198,31 @@ class Scheduler:
             self._events.append(
                 Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
             )
+            for note in self._later.pop(request.id, ()):
+                note()
 
     def _cancel(self, question: int) -> None:
         for at, (request, planned) in enumerate(self._queue):
             if request.id == question:
                 del self._queue[at]
+                self._later.pop(question, None)
                 self._events.append(never_started(request, planned))
                 return
         live = self._live.get(question)
         if live is not None:
-            self._settle(live)
+            self._scribe.settle(live)
             if live.finish is None:
-                self._end_thinking(live, Finish.CANCELLED)
+                self._scribe.close(live, Finish.CANCELLED, self._now)
             self._complete(live, AnswerEnd.CANCELLED)
-
-    def _thinking(self, live: Live) -> int:
-        return self._ledger.spent(live.request.id, Account.THINK)
-
-    def _answered_by(self, live: Live) -> int:
-        return self._ledger.spent(live.request.id, Account.ANSWER)
-
-    def _settle(self, live: Live) -> None:
-        """Charge and tell what was gathered."""
-        if not live.gathered:
-            return
-        account = Account.THINK if live.finish is None else Account.ANSWER
-        live.tokens += live.gathered
-        live.accounts += [account] * len(live.gathered)
-        self._ledger.charge(live.request.id, account, len(live.gathered))
-        spans = live.parser.extend(live.pieces)
-        live.gathered.clear()
-        live.pieces.clear()
-        self._tell(live, spans)
 
     def _regrant(self, live: Live) -> None:
         """Work out how many tokens may come before something has to be decided."""
         if live.finish is None:
-            left = min(live.cap - self._thinking(live), live.room(self._protocol))
+            left = min(live.cap - self._scribe.thinking(live), live.room(self._protocol))
         elif live.last_resort is not None:
             left = live.last_resort
         else:
-            left = live.answer_left(self._protocol, self._answered_by(live))
+            left = live.answer_left(self._protocol, self._scribe.answered(live))
         live.quota = self._grants[live.seq] = max(1, left)
 
     # -- one chunk ----------------------------------------------------------------------
@@ -249,7 +252,7 @@ class Scheduler:
             live.quota -= len(tokens)
             self._grants[live.seq] = live.quota
             return
-        self._settle(live)
+        self._scribe.settle(live)
         self._decide(live, chunk)
         if live.answer_end is None:
             self._regrant(live)
@@ -262,31 +265,24 @@ class Scheduler:
             if take(live, token, piece, rest):
                 # What was sampled beyond this token belongs to a future that will not be.
                 if live.answer_end is None:
-                    self._ledger.charge(live.request.id, Account.WASTED, rest)
+                    self._scribe.waste(live, rest)
                 return
-
-    def _book(self, live: Live, token: int, account: Account) -> None:
-        live.tokens.append(token)
-        live.accounts.append(account)
-        self._ledger.charge(live.request.id, account)
 
     def _thought(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
         """Take a token of thought; true if what follows it in its chunk is void."""
-        think = self._thinking(live)
-        self._book(live, token, Account.THINK)
+        think = self._scribe.thinking(live)
+        self._scribe.book(live, token, Account.THINK)
         if token in self._protocol.vocab.ends:
             # A turn ended inside the thinking: the model meant to close it and answer.
             if not self._review(live, ending=True, think=think, drop=1, rest=rest):
-                self._end_thinking(live, Finish.CLOSED)
-                self._force(live, self._protocol.close_ids, drop=1, rest=rest)
+                self._scribe.close(live, Finish.CLOSED, self._now)
+                self._scribe.force(live, self._protocol.close_ids, drop=1, rest=rest)
             return True
-        spans, edge = live.parser.push(token, piece, forced=False)
-        self._tell(live, spans)
-        if edge is Edge.CLOSED:
+        if self._scribe.read(live, token, piece) is Edge.CLOSED:
             tag = live.parser.tag_tokens
             if self._review(live, ending=True, think=think - tag + 1, drop=tag, rest=rest):
                 return True
-            self._end_thinking(live, Finish.CLOSED)
+            self._scribe.close(live, Finish.CLOSED, self._now)
             return False
         return self._review(live, ending=False, rest=rest)
 
@@ -302,32 +298,34 @@ class Scheduler:
             drop: tokens that the end took.
             rest: tokens of the chunk that follow.
         """
-        think = self._thinking(live) if think is None else think
+        think = self._scribe.thinking(live) if think is None else think
         match decide(live.view(think, ending, self._protocol)):
             case Close(finish):
-                self._end_thinking(live, finish)
-                self._force(live, self._protocol.cut_ids, rest=rest)
-            case Extend():
+                self._scribe.close(live, finish, self._now)
+                self._scribe.force(live, self._protocol.cut_ids, rest=rest)
+            case Extend(asked):
                 live.stalled = live.stalled + 1 if think == live.thought_at_extension else 1
                 live.thought_at_extension = think
+                live.waits -= asked
                 if not live.parser.inside:
                     live.parser.reopen()
-                self._force(live, self._protocol.wait_ids, drop=drop, rest=rest)
+                self._scribe.force(live, self._protocol.wait_ids, drop=drop, rest=rest)
+                self._scribe.rebudget(live, BudgetChange.WITHDRAWN)
             case None:
                 return False
         return True
 
     def _answered(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
         """Take a token of the answer; true if what follows it in its chunk is void."""
-        self._book(live, token, Account.ANSWER)
+        self._scribe.book(live, token, Account.ANSWER)
         if live.last_resort is not None:
             live.last_resort -= 1
         if self._protocol.reopens(token):
             return self._reopened(live, token, piece, rest)
-        self._tell(live, live.parser.push(token, piece, forced=False)[0])
+        self._scribe.read(live, token, piece)
         if token in self._protocol.vocab.ends:
             if live.last_resort is None and not live.answer_text.strip():
-                self._resort(live, drop=1, rest=rest)
+                self._scribe.lead(live, drop=1, rest=rest)
             else:
                 self._complete(live, AnswerEnd.STOP)
             return True
@@ -335,72 +333,35 @@ class Scheduler:
             if live.request.boxed and live.box_closed():
                 self._complete(live, AnswerEnd.STOP)
             elif live.last_resort <= 0:
-                self._complete(live, live.answer_limit(self._answered_by(live)))
-        elif live.answer_left(self._protocol, self._answered_by(live)) <= 0:
+                self._complete(live, live.answer_limit(self._scribe.answered(live)))
+        elif live.answer_left(self._protocol, self._scribe.answered(live)) <= 0:
             if live.needs_resort():
-                self._resort(live, drop=0, rest=rest)
+                self._scribe.lead(live, drop=0, rest=rest)
                 return True
-            self._complete(live, live.answer_limit(self._answered_by(live)))
+            self._complete(live, live.answer_limit(self._scribe.answered(live)))
         return live.answer_end is not None
 
     def _reopened(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
         """The model opens another thinking block inside its answer."""
         if (
             live.finish is Finish.CLOSED
-            and self._thinking(live) < live.cap
+            and self._scribe.thinking(live) < live.cap
             and live.room(self._protocol) > 0
         ):
-            live.accounts[-1] = Account.THINK
-            self._ledger.move(live.request.id, Account.ANSWER, Account.THINK)
+            self._scribe.rebook_last(live, Account.THINK)
             live.finish = None
-            self._tell(live, live.parser.push(token, piece, forced=False)[0])
+            self._scribe.read(live, token, piece)
             return self._review(live, ending=False, rest=rest)
         if live.needs_resort():
-            self._resort(live, drop=1, rest=rest)
+            self._scribe.lead(live, drop=1, rest=rest)
         else:
-            self._withdraw(live, 1)
+            self._scribe.withdraw(live, 1)
             self._complete(live, AnswerEnd.STOP)
         return True
 
-    def _withdraw(self, live: Live, count: int) -> None:
-        """Take back the last tokens that the model sampled."""
-        for _ in range(count):
-            live.tokens.pop()
-            self._ledger.move(live.request.id, live.accounts.pop(), Account.WASTED)
-
-    def _resort(self, live: Live, drop: int, rest: int) -> None:
-        """No answer came: lead the model to one, with what was set aside for it."""
-        live.last_resort = LAST_RESORT
-        self._force(live, self._protocol.lead(live.request.boxed), drop=drop, rest=rest)
-
-    def _force(self, live: Live, ids: tuple[int, ...], drop: int = 0, rest: int = 0) -> None:
-        """Put tokens into the trace, after withdrawing the last `drop` sampled ones."""
-        self._withdraw(live, drop)
-        if drop + rest > 1:
-            self._hands.rewind(live.seq, live.used())
-        self._hands.feed(live.seq, ids, replace_pending=drop + rest == 1)
-        for token in ids:
-            self._book(live, token, Account.FORCED)
-            piece = self._protocol.vocab.piece(token)
-            self._tell(live, live.parser.push(token, piece, forced=True)[0])
-
-    # -- telling ------------------------------------------------------------------------
-
-    def _tell(self, live: Live, spans: list[Span]) -> None:
-        think = self._thinking(live)
-        for span in spans:
-            live.spans.append(span)
-            if span.channel is Channel.ANSWER:
-                live.answer_text += span.text
-            self._events.append(Text(live.request.id, span, think))
-
-    def _end_thinking(self, live: Live, finish: Finish) -> None:
-        live.finish = finish
-        self._events.append(Closed(live.request.id, finish))
-
     def _complete(self, live: Live, end: AnswerEnd) -> None:
         live.answer_end = end
-        self._tell(live, live.parser.flush())
+        self._scribe.tell(live, live.parser.flush())
         if live.plan.cap is not None:
             # A later prompt leaves this thinking out: nothing after the prompt can serve it.
             self._hands.rewind(live.seq, len(live.plan.prompt))

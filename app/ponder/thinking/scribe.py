@@ -1,0 +1,154 @@
+"""Writes a trace down: tokens to the ledger, text to the parser, words of ours to the engine.
+
+Keeps the four records of one trace in step: what the engine holds, what is charged, what is
+read as text, and what is told as events. Decides nothing: when to write what is the
+scheduler's business.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ponder.thinking.ledger import Account, Ledger
+from ponder.thinking.live import LAST_RESORT, Live
+from ponder.thinking.parser import Edge
+from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.sequences import Sequences
+from ponder.types import (
+    BudgetChange,
+    BudgetEvent,
+    Channel,
+    Closed,
+    Event,
+    Finish,
+    Rebudgeted,
+    Span,
+    Text,
+)
+
+
+class Scribe:
+    """Writes the traces of one scheduler.
+
+    Args:
+        sequences: the engine's hands.
+        protocol: how its model thinks.
+        ledger: the accounts.
+        events: where what happens is told.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        protocol: ThinkProtocol,
+        ledger: Ledger,
+        events: deque[Event],
+    ) -> None:
+        self._hands = sequences
+        self._protocol = protocol
+        self._ledger = ledger
+        self._events = events
+
+    # -- the accounts of one trace ------------------------------------------------------
+
+    def thinking(self, live: Live) -> int:
+        """Thinking tokens sampled so far, those that are only gathered aside."""
+        return self._ledger.spent(live.request.id, Account.THINK)
+
+    def answered(self, live: Live) -> int:
+        """Answer tokens sampled so far, those that are only gathered aside."""
+        return self._ledger.spent(live.request.id, Account.ANSWER)
+
+    def book(self, live: Live, token: int, account: Account) -> None:
+        """Put one token into the trace and charge it."""
+        live.tokens.append(token)
+        live.accounts.append(account)
+        self._ledger.charge(live.request.id, account)
+
+    def rebook_last(self, live: Live, account: Account) -> None:
+        """Charge the last token to another account."""
+        self._ledger.move(live.request.id, live.accounts[-1], account)
+        live.accounts[-1] = account
+
+    def waste(self, live: Live, count: int) -> None:
+        """Charge tokens that were sampled in vain and never entered the trace."""
+        self._ledger.charge(live.request.id, Account.WASTED, count)
+
+    def withdraw(self, live: Live, count: int) -> None:
+        """Take back the last tokens that the model sampled."""
+        for _ in range(count):
+            live.tokens.pop()
+            self._ledger.move(live.request.id, live.accounts.pop(), Account.WASTED)
+
+    def grow(self, live: Live, tokens: int) -> None:
+        """Lengthen its lease by so many tokens, as far as the context and its company allow."""
+        wanted = min(tokens, self._hands.n_ctx - live.lease)
+        live.grown += self._ledger.grow(live.request.id, wanted)
+
+    # -- tokens and text ----------------------------------------------------------------
+
+    def read(self, live: Live, token: int, piece: bytes, forced: bool = False) -> Edge:
+        """Read a booked token as text; gives what it did to the thinking block."""
+        spans, edge = live.parser.push(token, piece, forced)
+        self.tell(live, spans)
+        return edge
+
+    def settle(self, live: Live) -> None:
+        """Charge and tell what was gathered."""
+        if not live.gathered:
+            return
+        account = Account.THINK if live.finish is None else Account.ANSWER
+        live.tokens += live.gathered
+        live.accounts += [account] * len(live.gathered)
+        self._ledger.charge(live.request.id, account, len(live.gathered))
+        spans = live.parser.extend(live.pieces)
+        live.gathered.clear()
+        live.pieces.clear()
+        self.tell(live, spans)
+
+    def force(self, live: Live, ids: tuple[int, ...], drop: int = 0, rest: int = 0) -> None:
+        """Put tokens into the trace, after withdrawing the last `drop` sampled ones.
+
+        Args:
+            live: the trace.
+            ids: what to put there.
+            drop: sampled tokens of the trace that they replace.
+            rest: tokens that the engine sampled after those, and that never entered the trace.
+        """
+        self.withdraw(live, drop)
+        if drop + rest > 1:
+            self._hands.rewind(live.seq, live.used())
+        self._hands.feed(live.seq, ids, replace_pending=drop + rest == 1)
+        for token in ids:
+            self.book(live, token, Account.FORCED)
+            self.read(live, token, self._protocol.vocab.piece(token), forced=True)
+
+    def lead(self, live: Live, drop: int, rest: int) -> None:
+        """No answer came: lead the model to one, with what was set aside for it."""
+        live.last_resort = LAST_RESORT
+        self.force(live, self._protocol.lead(live.request.boxed), drop=drop, rest=rest)
+
+    # -- telling ------------------------------------------------------------------------
+
+    def tell(self, live: Live, spans: list[Span]) -> None:
+        """New text."""
+        think, answered = self.thinking(live), self.answered(live)
+        for span in spans:
+            live.spans.append(span)
+            if span.channel is Channel.ANSWER:
+                live.answer_text += span.text
+            self._events.append(Text(live.request.id, span, think, answered))
+
+    def rebudget(self, live: Live, change: BudgetChange, granted: int = 0) -> None:
+        """A change of the budget."""
+        # What may turn out to be an end is not thought yet: it can still be withdrawn.
+        at = self.thinking(live) - live.parser.held
+        event = BudgetEvent(change, at, granted)
+        live.budget_events.append(event)
+        self._events.append(Rebudgeted(live.request.id, event, live.cap))
+
+    def close(self, live: Live, finish: Finish, now: float) -> None:
+        """The thinking is over."""
+        live.finish = finish
+        live.think_seconds = now - live.started
+        self._events.append(Closed(live.request.id, finish))
