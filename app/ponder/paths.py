@@ -30,6 +30,16 @@ def models_dir() -> Path:
     return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "models"
 
 
+def themes_dir() -> Path:
+    """Where the user's own themes are, one TOML file each."""
+    return config_file().parent / "themes"
+
+
+def history_file() -> Path:
+    """The conversations and their traces, an SQLite database."""
+    return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "history.db"
+
+
 def cache_dir() -> Path:
     """What can be thrown away and made again."""
     home = _home()

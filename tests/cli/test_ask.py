@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import threading
 from pathlib import Path
@@ -66,6 +67,38 @@ def test_no_think_answers_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert "finish: off" in err
 
 
+@pytest.mark.parametrize("off", ["off", "none", "0"])
+def test_a_budget_of_nothing_is_no_thinking(capfd: pytest.CaptureFixture[str], off: str) -> None:
+    assert run(["ask", "--no-think", "--seed", "1", "--json", QUESTION]) == 0
+    plain = json.loads(capfd.readouterr().out.splitlines()[-1])["trace"]
+    assert run(["ask", "--budget", off, "--seed", "1", "--json", QUESTION]) == 0
+    trace = json.loads(capfd.readouterr().out.splitlines()[-1])["trace"]
+    assert trace["tokens"] == plain["tokens"]
+    assert (trace["finish"], trace["budget"]) == ("off", None)
+
+
+@pytest.mark.parametrize(("said", "tokens"), [("0.02k", 20), ("low", 1024), (" LO ", 1024)])
+def test_a_budget_may_be_said_in_words(
+    capfd: pytest.CaptureFixture[str], said: str, tokens: int
+) -> None:
+    assert run(["ask", "--budget", said, "--seed", "1", QUESTION]) == 0
+    assert f"/{tokens:,} tokens" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("effort", ["high", "max"])
+def test_an_effort_is_never_too_much_for_a_model(
+    capfd: pytest.CaptureFixture[str], effort: str
+) -> None:
+    allowed = []
+    for words in ([], ["--budget", effort]):
+        assert run(["ask", *words, "--seed", "1", QUESTION]) == 0
+        err = capfd.readouterr().err
+        assert "the context leaves" not in err  # nobody asked for exactly so much
+        allowed += re.findall(r"thinking \d+/([\d,]+) tokens", err)
+    assert len(allowed) == 2
+    assert allowed[0] == allowed[1]
+
+
 def test_quiet_prints_the_answer_alone(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["ask", "-q", "--seed", "1", QUESTION]) == 0
     out, err = capfd.readouterr()
@@ -113,6 +146,13 @@ def test_the_question_may_come_on_stdin(
         (["--budget", "999999", "hi"], 2, "beyond this model's context of 2,048"),
         (["--floor", "9", "--budget", "3", "hi"], 2, "floor (9) is above"),
         (["--no-think", "--budget", "3", "hi"], 2, "--no-think leaves no thinking"),
+        (["--no-think", "--budget", "low", "hi"], 2, "--no-think leaves no thinking"),
+        (["--budget", "off", "--floor", "9", "hi"], 2, "the budget is off"),
+        (["--budget", "lots", "hi"], 2, "off, low, medium, high, max"),
+        (["--budget", "1e9", "hi"], 2, "'1e9' is no budget"),
+        (["--budget", "-2k", "hi"], 2, "budget of -2k"),
+        (["--budget", "3k", "hi"], 2, "A budget of 3,072 tokens is beyond"),
+        (["--budget", "", "hi"], 2, "The budget is empty"),
         (["--ctx", "4096", "hi"], 2, "beyond what this model was trained for"),
         (["--kv-type", "q17", "hi"], 2, "no KV cache type 'q17'"),
         (["--model", "nope", "hi"], 2, "Known: ponder-tiny"),
@@ -164,6 +204,31 @@ def test_settings_hold_where_the_command_line_is_silent(
     assert "thinking 15/15" in capfd.readouterr().err
     assert run(["ask", "--budget", "25", QUESTION]) == 0
     assert "thinking 25/25" in capfd.readouterr().err
+
+
+def test_an_effort_may_be_set(capfd: pytest.CaptureFixture[str], home: Path) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text("[budget]\ncap = 'low'\nfloor = 5\n")
+    assert run(["ask", "--seed", "1", QUESTION]) == 0
+    assert "/1,024 tokens" in capfd.readouterr().err
+    (home / "config.toml").write_text("[budget]\ncap = 'off'\nfloor = 5\n")
+    assert run(["ask", "--seed", "1", QUESTION]) == 0
+    assert "finish: off" in capfd.readouterr().err
+    assert run(["ask", "--seed", "1", "--budget", "20", QUESTION]) == 0
+    assert "thinking 20/20" in capfd.readouterr().err
+    assert run(["ask", "--seed", "1", "--floor", "20", QUESTION]) == 2
+    assert "the settings turn thinking off" in capfd.readouterr().err
+
+
+def test_a_floor_in_the_settings_yields_to_the_command_line_alone(
+    capfd: pytest.CaptureFixture[str], home: Path
+) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text("[budget]\ncap = 40\nfloor = 50\n")
+    assert run(["ask", QUESTION]) == 2
+    assert "floor (50) is above" in capfd.readouterr().err
+    assert run(["ask", "--budget", "20", QUESTION]) == 0
+    assert "thinking 20/20" in capfd.readouterr().err
 
 
 def test_a_cap_from_the_settings_yields_to_a_small_context(

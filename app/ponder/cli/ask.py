@@ -9,16 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from ponder import paths
 from ponder.cli.completing import dialects, models
 from ponder.errors import InputError, PonderError
 from ponder.settings import EngineSettings, SamplingSettings, Settings, read
+from ponder.thinking.effort import EFFORTS, Wish, parse
 from ponder.types import Budget, Finished
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
     from ponder.session import Answering
+
+
+def _efforts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(effort) for effort in EFFORTS if effort.startswith(incomplete)]
+
 
 _SEEDS = click.IntRange(0, 2**32 - 2)
 
@@ -33,7 +40,13 @@ _SEEDS = click.IntRange(0, 2**32 - 2)
 )
 @click.argument("question", nargs=-1)
 @click.option("--model", "-m", shell_complete=models, help="A name of `ponder models`, or a GGUF.")
-@click.option("--budget", "-b", type=int, help="Most thinking tokens.")
+@click.option(
+    "--budget",
+    "-b",
+    metavar="TOKENS|EFFORT",
+    shell_complete=_efforts,
+    help="Most thinking tokens: 512, 2k; or off, low, medium, high, max.",
+)
 @click.option("--floor", type=int, help='Fewest thinking tokens: an early end becomes "Wait".')
 @click.option("--no-think", is_flag=True, help="Answer without thinking.")
 @click.option("--max-answer", type=int, help="Most answer tokens.")
@@ -57,7 +70,7 @@ _SEEDS = click.IntRange(0, 2**32 - 2)
 def app(
     question: tuple[str, ...],
     model: str | None,
-    budget: int | None,
+    budget: str | None,
     floor: int | None,
     no_think: bool,
     max_answer: int | None,
@@ -73,7 +86,7 @@ def app(
     try:
         text = _question(question)
         settings = _with(read(paths.config_file()), engine_and_sampling)
-        wanted = _budget(settings, budget, floor, no_think, max_answer)
+        wish = _wish(settings, budget, floor, no_think)
         # Slow imports, and only now: a wrong word on the command line is told at once.
         from ponder.assembly import Choices, open_session
         from ponder.cli.loading import progress
@@ -81,9 +94,11 @@ def app(
         with progress(quiet or as_json) as tell:
             opened = open_session(settings, Choices(model, system, dialect, template), tell)
         with opened.session.runner:
-            if budget is None and wanted.cap is not None:
+            n_ctx = opened.engine.n_ctx
+            if budget is None and wish is not None and wish.tokens is not None:
                 # A cap from the settings is meant for every model, also for small contexts.
-                wanted = replace(wanted, cap=min(wanted.cap, opened.engine.n_ctx))
+                wish = Wish(tokens=min(wish.tokens, n_ctx))
+            wanted = _budget(settings, wish, budget is not None, floor, max_answer, n_ctx)
             from ponder.session import fresh_seed
 
             sampling = replace(opened.sampling, seed=fresh_seed() if seed is None else seed)
@@ -91,6 +106,9 @@ def app(
             if as_json:
                 _print_json(asked)
             else:
+                if wish is not None and wish.effort not in (None, "off"):
+                    # Nobody asked for exactly so much, so nobody is told where it is less.
+                    wanted = replace(wanted, cap=None)
                 _narrate(asked, opened, wanted, quiet)
     except PonderError as error:
         if as_json:
@@ -147,35 +165,56 @@ def _with(settings: Settings, options: dict[str, float | str | None]) -> Setting
     )
 
 
-def _budget(
-    settings: Settings,
-    cap: int | None,
-    floor: int | None,
-    no_think: bool,
-    max_answer: int | None,
-) -> Budget:
-    """The settings' budget with the command line's on top.
+def _wish(settings: Settings, budget: str | None, floor: int | None, no_think: bool) -> Wish | None:
+    """How long it may think, by the command line or else the settings; None where neither says.
 
     Raises:
-        InputError: --no-think beside a budget or a floor.
+        BudgetError: the budget is none.
+        InputError: no thinking beside a budget or a floor.
     """
-    if no_think and (cap or floor):
+    asked = parse(budget) if budget is not None else None
+    if no_think:
+        if floor or asked not in (None, Wish("off"), Wish(tokens=0)):
+            raise InputError(
+                "--no-think leaves no thinking to give a budget to.",
+                "Leave out --no-think, or --budget and --floor.",
+            )
+        return Wish("off")
+    cap = settings.budget.cap
+    if asked is None and cap is not None:
+        asked = Wish(cap) if isinstance(cap, str) else Wish(tokens=cap)
+    if floor and asked == Wish("off"):
+        where = "the settings turn thinking off" if budget is None else "the budget is off"
         raise InputError(
-            "--no-think leaves no thinking to give a budget to.",
-            "Leave out --no-think, or --budget and --floor.",
+            f"A floor of {floor} tokens cannot be had where {where}.",
+            "Leave out --floor, or give a --budget, max for example.",
         )
+    return asked
+
+
+def _budget(
+    settings: Settings,
+    wish: Wish | None,
+    by_command: bool,
+    floor: int | None,
+    max_answer: int | None,
+    n_ctx: int,
+) -> Budget:
+    """The settings' budget with the command line's on top."""
     own = settings.budget
-    least = own.floor if floor is None else floor
-    if floor is None and cap is not None:
-        # A floor from the settings yields to a cap that is asked for.
-        least = min(least, max(cap, 0))
-    return Budget(
-        cap=own.cap if cap is None else cap,
-        floor=0 if no_think else least,
-        thinking=not no_think,
+    base = Budget(
+        floor=own.floor,
         answer_reserve=own.answer_reserve,
         max_answer=own.max_answer if max_answer is None else max_answer,
     )
+    budget = base if wish is None else wish.budget(base, n_ctx)
+    if floor is not None:
+        # Asked for by name, it yields to nothing: a lower cap beside it is refused.
+        return replace(budget, floor=floor)
+    if wish is not None and wish.tokens is not None and not by_command:
+        # So is a floor in the settings, beside a lower cap there.
+        return replace(budget, floor=own.floor)
+    return budget
 
 
 def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -> None:
