@@ -13,6 +13,7 @@ from ponder import catalogue as catalogue_module
 from ponder import paths
 from ponder.catalogue import Catalogue
 from ponder.engines import probe
+from ponder.engines.base import Engine
 from ponder.engines.llama import LlamaConfig, LlamaEngine
 from ponder.errors import NotAModel, UnsupportedModel
 from ponder.library import local
@@ -43,7 +44,7 @@ class Assembled:
     """A session, and what a front end tells about it."""
 
     session: Session
-    engine: LlamaEngine
+    engine: Engine
     name: str
     note: str
     """What a user must know about the model; empty for most."""

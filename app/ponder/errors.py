@@ -12,6 +12,7 @@
   x EngineError           the engine failed while it ran
     + ContextFull         no room left for a sequence; raised before anything is decoded
     + BuildBroken         this build of llama.cpp does not work on this machine
+  x HistoryError          the history cannot be read or written
 
 Each has a message that says what happened and a hint that says what to do about it.
 This module knows nothing of terminals: whoever catches an error decides how to show it.
@@ -83,3 +84,7 @@ class ContextFull(EngineError):
 
 class BuildBroken(EngineError):
     """This build of llama.cpp does not work on this machine."""
+
+
+class HistoryError(PonderError):
+    """The history cannot be read or written: damaged, locked, too new, or the disk is full."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.cli import run
-from ponder.cli.terminal import safe
+from ponder.printable import safe
 
 
 def test_help_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:

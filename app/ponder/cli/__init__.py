@@ -21,13 +21,17 @@ from ponder import __version__
 from ponder.errors import InputError, PonderError, UnknownName
 
 _COMMANDS = {
+    "chat": "Open the chat screen; `ponder` alone does the same.",
     "ask": "Ask one question, and watch the model think within its budget.",
+    "history": "List, show, search, export and delete conversations.",
     "models": "List the models that are here, and those that could be.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
     "config": "Show where things are kept and what is set.",
     "completion": "Print the completion script for a shell.",
 }
 """Each command is `app` in the module of its name. Listed here so that help imports none."""
+_OWN_OPTIONS = ("-h", "--help", "-V", "--version")
+"""Options of `ponder` itself; any other in the first place is one of the chat."""
 
 
 class _ReaderGoneError(Exception):
@@ -69,7 +73,7 @@ class _Lazy(click.Group):
 @click.group(
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: ponder ask 'What is 17 * 23 + 4?'",
+    epilog="`ponder` alone opens the chat. One question: ponder ask 'What is 17 * 23 + 4?'",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="ponder")
 def app() -> None:
@@ -90,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
     with contextlib.suppress(ValueError):  # not in the main thread: nothing to restore there
         signal.signal(signal.SIGTERM, _terminated)
     try:
-        code = app.main(list(arguments), prog_name="ponder", standalone_mode=False)
+        code = app.main(_with_command(arguments), prog_name="ponder", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as leave:
@@ -115,8 +119,15 @@ def run(arguments: Sequence[str]) -> int:
         return 2 if isinstance(error, InputError) else 1
 
 
+def _with_command(arguments: Sequence[str]) -> list[str]:
+    """`ponder`, and `ponder` with options alone, is the chat."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _OWN_OPTIONS):
+        return ["chat", *arguments]
+    return list(arguments)
+
+
 def _tell(error: PonderError) -> None:
-    from ponder.cli.terminal import safe
+    from ponder.printable import safe
 
     click.secho("error: ", fg="red", bold=True, err=True, nl=False)
     click.echo(safe(error.message), err=True)

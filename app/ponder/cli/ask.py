@@ -9,22 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from ponder import paths
-from ponder.cli.completing import dialects, models
+from ponder.cli.options import model_options, running_options, with_options
 from ponder.errors import InputError, PonderError
-from ponder.settings import EngineSettings, SamplingSettings, Settings, read
-from ponder.thinking.effort import EFFORTS, Wish, parse
+from ponder.settings import Settings, read
+from ponder.thinking.effort import Wish, parse
 from ponder.types import Budget, Finished
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
     from ponder.session import Answering
-
-
-def _efforts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(effort) for effort in EFFORTS if effort.startswith(incomplete)]
 
 
 _SEEDS = click.IntRange(0, 2**32 - 2)
@@ -39,32 +34,12 @@ _SEEDS = click.IntRange(0, 2**32 - 2)
     tokens, the speed, and why the thinking ended: closed, cap, context, off or none.""",
 )
 @click.argument("question", nargs=-1)
-@click.option("--model", "-m", shell_complete=models, help="A name of `ponder models`, or a GGUF.")
-@click.option(
-    "--budget",
-    "-b",
-    metavar="TOKENS|EFFORT",
-    shell_complete=_efforts,
-    help="Most thinking tokens: 512, 2k; or off, low, medium, high, max.",
-)
+@model_options
 @click.option("--floor", type=int, help='Fewest thinking tokens: an early end becomes "Wait".')
 @click.option("--no-think", is_flag=True, help="Answer without thinking.")
 @click.option("--max-answer", type=int, help="Most answer tokens.")
 @click.option("--seed", type=_SEEDS, help="Draw the same tokens again.")
-@click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy.")
-@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus.")
-@click.option("--top-k", type=click.IntRange(min=0), help="The k most likely tokens only.")
-@click.option("--min-p", type=click.FloatRange(0, 1), help="Relative to the likeliest token.")
-@click.option("--repeat-penalty", type=click.FloatRange(min=0, min_open=True), help="1 is off.")
-@click.option("--dry", type=click.FloatRange(min=0), help="DRY multiplier; 0 is off.")
-@click.option("--system", help="System prompt; R1 works best without one.")
-@click.option("--ctx", type=click.IntRange(min=16), help="Tokens of context.")
-@click.option("--gpu-layers", type=click.IntRange(min=0), help="Layers on GPUs; default: all.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
-@click.option("--flash-attention", type=click.Choice(["auto", "on", "off"]))
-@click.option("--kv-type", help="Type of the KV cache: f16, q8_0, q4_0 and others.")
-@click.option("--dialect", shell_complete=dialects, help="How the model opens and ends thinking.")
-@click.option("--template", type=click.Path(path_type=Path), help="A chat template in Jinja.")
+@running_options
 @click.option("--json", "as_json", is_flag=True, help="Events on stdout, one object a line.")
 @click.option("--quiet", "-q", is_flag=True, help="The answer and nothing else.")
 def app(
@@ -85,7 +60,7 @@ def app(
     """See the command's help."""
     try:
         text = _question(question)
-        settings = _with(read(paths.config_file()), engine_and_sampling)
+        settings = with_options(read(paths.config_file()), engine_and_sampling)
         wish = _wish(settings, budget, floor, no_think)
         # Slow imports, and only now: a wrong word on the command line is told at once.
         from ponder.assembly import Choices, open_session
@@ -144,25 +119,6 @@ def _question(words: tuple[str, ...]) -> str:
     if not text.strip():
         raise InputError("The question is empty.", "Try: ponder ask 'What is 17 * 23 + 4?'")
     return text.strip()
-
-
-def _with(settings: Settings, options: dict[str, float | str | None]) -> Settings:
-    """The settings with the command line's engine and sampling options on top."""
-    import msgspec
-
-    given = {name: value for name, value in options.items() if value is not None}
-    kv_type = given.pop("kv_type", None)
-    if kv_type is not None:
-        given |= {"kv_type_k": kv_type, "kv_type_v": kv_type}
-    if "dry" in given:
-        given["dry_multiplier"] = given.pop("dry")
-    engine = {n: v for n, v in given.items() if n in EngineSettings.__struct_fields__}
-    sampling = {n: v for n, v in given.items() if n in SamplingSettings.__struct_fields__}
-    return msgspec.structs.replace(
-        settings,
-        engine=msgspec.structs.replace(settings.engine, **engine),
-        sampling=msgspec.structs.replace(settings.sampling, **sampling),
-    )
 
 
 def _wish(settings: Settings, budget: str | None, floor: int | None, no_think: bool) -> Wish | None:

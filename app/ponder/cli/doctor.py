@@ -11,9 +11,9 @@ from dataclasses import asdict
 import click
 
 from ponder import __version__, hardware, paths
-from ponder.cli.terminal import safe
 from ponder.engines.probe import Verdict
 from ponder.errors import PonderError
+from ponder.printable import safe
 
 _BUILD = "https://github.com/abetlen/llama-cpp-python#installation"
 

@@ -22,7 +22,8 @@ def app(as_json: bool) -> None:
     from rich import box
     from rich.table import Table
 
-    from ponder.cli.terminal import Screen, safe
+    from ponder.cli.terminal import Screen
+    from ponder.printable import safe
 
     console = Screen(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

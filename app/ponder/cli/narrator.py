@@ -12,13 +12,13 @@ from itertools import groupby
 
 from rich.text import Text as Styled
 
-from ponder.cli.terminal import Screen, safe
+from ponder.cli.terminal import Screen
+from ponder.printable import safe
+from ponder.receipt import truth
 from ponder.types import (
-    AnswerEnd,
     Budget,
     Channel,
     Event,
-    Finish,
     Finished,
     Prefilled,
     Span,
@@ -32,16 +32,6 @@ _BATCH = 1 / 30
 """Seconds between writes: a write for every token would cost more than the token."""
 _LONG_PROMPT = 1024
 """Prompts from this many tokens on show how far they have been read."""
-
-FINISHES = {
-    Finish.CLOSED: "the model closed its thinking itself",
-    Finish.CAP: "the thinking budget was spent",
-    Finish.CONTEXT: "the context was full",
-    Finish.USER: "the answer was asked for",
-    Finish.OFF: "thinking was off",
-    Finish.NONE: "this model does not think",
-    Finish.CANCELLED: "cancelled",
-}
 
 
 class Narrator:
@@ -160,25 +150,3 @@ class Narrator:
         self._turn(None)
         if not self._quiet:
             self._err.print(Styled(truth(trace), style="bold"))
-
-
-def truth(trace: Trace) -> str:
-    """One line: thinking tokens used and allowed, answer tokens, speed, and why it ended."""
-    usage = trace.usage
-    thought = f"thinking {usage.think:,}"
-    if trace.budget is not None:
-        thought += f"/{trace.budget:,}"
-    parts = [
-        f"{thought} tokens",
-        f"answer {usage.answer:,} tokens",
-        f"{usage.tokens_per_second:,.0f} tok/s",
-        f"finish: {trace.finish.value} ({FINISHES[trace.finish]})",
-    ]
-    if trace.last_resort:
-        parts.append("ponder had to lead it to an answer")
-    if trace.answer_end in (AnswerEnd.LIMIT, AnswerEnd.CONTEXT):
-        cause = "its limit" if trace.answer_end is AnswerEnd.LIMIT else "the end of the context"
-        parts.append(f"the answer was cut at {cause}")
-    elif trace.answer_end is AnswerEnd.CANCELLED and trace.finish is not Finish.CANCELLED:
-        parts.append("the answer was cancelled")
-    return " · ".join(parts)

@@ -1,0 +1,93 @@
+"""`ponder`, or `ponder chat`: the chat screen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ponder import paths
+from ponder.cli.options import model_options, running_options, with_options
+from ponder.errors import HistoryError, InputError
+from ponder.settings import read
+from ponder.thinking import effort
+
+if TYPE_CHECKING:
+    from ponder.assembly import Assembled
+
+
+@click.command(
+    name="chat",
+    help="""Open the chat screen; `ponder` alone does the same.
+
+    Thinking streams into a trace that folds, its budget can be changed while it thinks, and
+    conversations are kept (`ponder history`).""",
+)
+@model_options
+@running_options
+@click.option("--continue", "-c", "latest", is_flag=True, help="Take up the last conversation.")
+@click.option("--open", "-o", "number", type=int, metavar="ID", help="Take up this conversation.")
+def app(
+    model: str | None,
+    budget: str | None,
+    system: str | None,
+    dialect: str | None,
+    template: Path | None,
+    latest: bool,
+    number: int | None,
+    **engine_and_sampling: float | str | None,
+) -> None:
+    """See the command's help."""
+    import msgspec
+
+    settings = with_options(read(paths.config_file()), engine_and_sampling)
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise InputError(
+            "The chat needs a terminal.", "To ask one question from a script: ponder ask QUESTION"
+        )
+    if model is not None:
+        settings = msgspec.structs.replace(settings, model=model)
+    cap = settings.budget.cap
+    wish = effort.parse(budget if budget is not None else "max" if cap is None else str(cap))
+
+    # Imported late: a wrong word on the command line is told at once.
+    from ponder.tui.app import PonderApp
+
+    def open_model(name: str, tell: Callable[[float], None]) -> Assembled:
+        # llama.cpp is loaded on the thread that loads the model, after the first paint.
+        from ponder.assembly import Choices, open_session
+
+        return open_session(settings, Choices(name, system, dialect, template, trim=True), tell)
+
+    chat = PonderApp(settings, open_model, wish, _wanted(latest, number))
+    chat.run(mouse=settings.tui.mouse)
+    saved = chat.close()
+    if not saved:
+        raise HistoryError(
+            "Not everything could be written to the history.",
+            f"See whether the disk is full, and what `ponder history` says: {paths.history_file()}",
+        )
+    if chat.return_code:
+        sys.exit(chat.return_code)
+
+
+def _wanted(latest: bool, number: int | None) -> int | None:
+    """The conversation that is to be taken up, if one is."""
+    if number is not None and latest:
+        raise InputError("--continue and --open name two conversations.", "Leave one of them out.")
+    if number is None and not latest:
+        return None
+    if not paths.history_file().exists():
+        raise InputError("There are no conversations yet.", "Begin one: ponder")
+    from ponder.history.store import History
+
+    with History(paths.history_file()) as history:
+        if number is not None:
+            return history.conversation(number).id
+        last = history.latest()
+    if last is None:
+        raise InputError("There are no conversations yet.", "Begin one: ponder")
+    return last.id

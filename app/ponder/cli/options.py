@@ -1,0 +1,92 @@
+"""Options that more than one command has: which model, how it runs, how it draws tokens.
+
+Knows option names and which setting each stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from ponder.cli.completing import dialects, models
+from ponder.settings import EngineSettings, SamplingSettings, Settings
+from ponder.thinking.effort import EFFORTS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Given = dict[str, float | str | None]
+"""Engine and sampling options by name, None where they were not given."""
+
+
+def _efforts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(effort) for effort in EFFORTS if effort.startswith(incomplete)]
+
+
+_MODEL = (
+    click.option(
+        "--model", "-m", shell_complete=models, help="A name of `ponder models`, or a GGUF."
+    ),
+    click.option(
+        "--budget",
+        "-b",
+        metavar="TOKENS|EFFORT",
+        shell_complete=_efforts,
+        help="Most thinking tokens: 512, 2k; or off, low, medium, high, max.",
+    ),
+)
+_RUNNING = (
+    click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy."),
+    click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus."),
+    click.option("--top-k", type=click.IntRange(min=0), help="The k most likely tokens only."),
+    click.option("--min-p", type=click.FloatRange(0, 1), help="Relative to the likeliest token."),
+    click.option("--repeat-penalty", type=click.FloatRange(min=0, min_open=True), help="1 is off."),
+    click.option("--dry", type=click.FloatRange(min=0), help="DRY multiplier; 0 is off."),
+    click.option("--system", help="System prompt; R1 works best without one."),
+    click.option("--ctx", type=click.IntRange(min=16), help="Tokens of context."),
+    click.option("--gpu-layers", type=click.IntRange(min=0), help="Layers on GPUs; default: all."),
+    click.option("--threads", type=click.IntRange(min=1), help="CPU threads."),
+    click.option("--flash-attention", type=click.Choice(["auto", "on", "off"])),
+    click.option("--kv-type", help="Type of the KV cache: f16, q8_0, q4_0 and others."),
+    click.option(
+        "--dialect", shell_complete=dialects, help="How the model opens and ends thinking."
+    ),
+    click.option("--template", type=click.Path(path_type=Path), help="A chat template in Jinja."),
+)
+
+
+def model_options(command: Command) -> Command:
+    """`--model` and `--budget`."""
+    return _decorated(command, _MODEL)
+
+
+def running_options(command: Command) -> Command:
+    """How tokens are drawn, how llama.cpp runs, and what a model's own file may have wrong."""
+    return _decorated(command, _RUNNING)
+
+
+def _decorated(command: Command, options: tuple[Callable[[Any], Any], ...]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def with_options(settings: Settings, options: Given) -> Settings:
+    """The settings with the command line's engine and sampling options on top."""
+    import msgspec
+
+    given = {name: value for name, value in options.items() if value is not None}
+    kv_type = given.pop("kv_type", None)
+    if kv_type is not None:
+        given |= {"kv_type_k": kv_type, "kv_type_v": kv_type}
+    if "dry" in given:
+        given["dry_multiplier"] = given.pop("dry")
+    engine = {n: v for n, v in given.items() if n in EngineSettings.__struct_fields__}
+    sampling = {n: v for n, v in given.items() if n in SamplingSettings.__struct_fields__}
+    return msgspec.structs.replace(
+        settings,
+        engine=msgspec.structs.replace(settings.engine, **engine),
+        sampling=msgspec.structs.replace(settings.sampling, **sampling),
+    )

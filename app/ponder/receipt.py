@@ -1,0 +1,63 @@
+"""What is said of a trace in one line: used and allowed tokens, speed, and why it ended.
+
+The same words on the command line, on the screen and in exports. Knows traces, and neither
+colours nor widths.
+"""
+
+from __future__ import annotations
+
+from ponder.types import AnswerEnd, Finish, Trace
+
+FINISHES = {
+    Finish.CLOSED: "the model closed its thinking itself",
+    Finish.CAP: "the thinking budget was spent",
+    Finish.CONTEXT: "the context was full",
+    Finish.USER: "the answer was asked for",
+    Finish.OFF: "thinking was off",
+    Finish.NONE: "this model does not think",
+    Finish.CANCELLED: "cancelled",
+}
+"""Each finish in a few words."""
+
+
+def used(think: int, budget: int | None) -> str:
+    """Thinking tokens of those allowed: `257/320`."""
+    return f"{think:,}" if budget is None else f"{think:,}/{budget:,}"
+
+
+def truth(trace: Trace) -> str:
+    """Thinking tokens used and allowed, answer tokens, speed, and why it ended."""
+    usage = trace.usage
+    parts = [
+        f"thinking {used(usage.think, trace.budget)} tokens",
+        f"answer {usage.answer:,} tokens",
+        f"{usage.tokens_per_second:,.0f} tok/s",
+        f"finish: {trace.finish.value} ({FINISHES[trace.finish]})",
+    ]
+    return " · ".join([*parts, *remarks(trace)])
+
+
+def remarks(trace: Trace) -> list[str]:
+    """What a reader of the answer should know about it; empty for most."""
+    said = []
+    if trace.last_resort:
+        said.append("ponder had to lead it to an answer")
+    if trace.answer_end in (AnswerEnd.LIMIT, AnswerEnd.CONTEXT):
+        cause = "its limit" if trace.answer_end is AnswerEnd.LIMIT else "the end of the context"
+        said.append(f"the answer was cut at {cause}")
+    elif trace.answer_end is AnswerEnd.CANCELLED and trace.finish is not Finish.CANCELLED:
+        said.append("the answer was cancelled")
+    return said
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `0.4 s`, `12 s`, `3 min 05 s`, `1 h 02 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"

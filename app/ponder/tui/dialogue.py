@@ -1,0 +1,167 @@
+"""One conversation, without its widgets: whom it asks, what was said, what is written down.
+
+Every question is written to the history before it is asked, and every batch before it is
+shown. Knows sessions and the recorder; knows no widget and no event loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ponder.errors import EngineError, PonderError
+from ponder.session import Answering, fresh_seed
+from ponder.types import (
+    AnswerEnd,
+    Budget,
+    Event,
+    Finished,
+    Message,
+    Sampling,
+    Text,
+    Trace,
+)
+
+if TYPE_CHECKING:
+    from ponder.assembly import Assembled
+    from ponder.history.recorder import Recorder, Slot
+    from ponder.history.records import Turn
+
+TITLE = 60
+"""Characters of a question that name its conversation."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A question on its way."""
+
+    question: str
+    answering: Answering
+    slot: Slot
+
+
+class Dialogue:
+    """A conversation that can change its model, be left and be taken up again.
+
+    Args:
+        recorder: writes it down.
+        now: the time of day, Unix seconds.
+        seed: for questions; a new one each.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        now: Callable[[], float] = time.time,
+        seed: Callable[[], int] = fresh_seed,
+    ) -> None:
+        self.recorder = recorder
+        self.assembled: Assembled | None = None
+        self.messages: list[Message] = []
+        """What has been said, system prompt aside; an answer without its thinking."""
+        self.running: Asked | None = None
+        self._now = now
+        self._seed = seed
+        self._conversation: Slot | None = None
+
+    # -- whom it asks -------------------------------------------------------------------
+
+    def attach(self, assembled: Assembled) -> None:
+        """Ask this model from now on; what was said before is said to it as well."""
+        self.assembled = assembled
+
+    def detach(self) -> None:
+        """Let the model go; its memory is free when this returns."""
+        assembled, self.assembled = self.assembled, None
+        if assembled is not None:
+            assembled.session.runner.close()
+
+    # -- which conversation it is ---------------------------------------------------------
+
+    @property
+    def conversation(self) -> int | None:
+        """Its number in the history, once it has one."""
+        return self._conversation.id if self._conversation else None
+
+    def renew(self) -> None:
+        """Begin another conversation; this one stays in the history."""
+        self._conversation = None
+        self.messages = []
+
+    def resume(self, conversation: int, turns: Sequence[Turn]) -> None:
+        """Take up a conversation of the past."""
+        self._conversation = self.recorder.existing(conversation)
+        self.messages = []
+        for turn in turns:
+            if turn.trace is not None:
+                self._remember(turn.question, turn.trace)
+
+    # -- asking ---------------------------------------------------------------------------
+
+    def ask(self, question: str, budget: Budget) -> Asked:
+        """Ask; at once written down, and from here on to be told what happens by `record`.
+
+        Raises:
+            InputError: it cannot be asked like this; nothing has been written.
+            EngineError: there is no model.
+        """
+        if self.assembled is None:
+            raise EngineError("No model is loaded.", "Choose one with ctrl+o.")
+        session = self.assembled.session
+        session.messages = [*(m for m in session.messages if m.role == "system"), *self.messages]
+        sampling = replace(self.assembled.sampling, seed=self._seed())
+        answering = session.ask(question, budget, sampling)
+        self.running = Asked(question, answering, self._begin(question, budget, sampling))
+        return self.running
+
+    def _begin(self, question: str, budget: Budget, sampling: Sampling) -> Slot:
+        assert self.assembled is not None
+        if self._conversation is None:
+            system = (m.content for m in self.assembled.session.messages if m.role == "system")
+            self._conversation = self.recorder.conversation(
+                title(question), self.assembled.name, "".join(system), self._now()
+            )
+        return self.recorder.begin(
+            self._conversation, question, self.assembled.name, budget, sampling, self._now()
+        )
+
+    def record(self, asked: Asked, events: Sequence[Event]) -> None:
+        """Write down what happened."""
+        spans = [event.span for event in events if isinstance(event, Text)]
+        if spans:
+            self.recorder.append(asked.slot, spans)
+        for event in events:
+            if isinstance(event, Finished):
+                self.recorder.finish(asked.slot, event.trace)
+                self._remember(asked.question, event.trace)
+                self.running = None
+
+    def failed(self, asked: Asked, error: PonderError) -> None:
+        """Write down that the engine died of something."""
+        self.recorder.fail(asked.slot, error.message)
+        self.running = None
+
+    def close(self) -> None:
+        """End what runs and write it down; let the model go. Waits for both."""
+        asked = self.running
+        if asked is not None:
+            asked.answering.cancel()
+            try:
+                self.record(asked, list(asked.answering))
+            except PonderError as error:
+                self.failed(asked, error)
+        self.detach()
+
+    def _remember(self, question: str, trace: Trace) -> None:
+        if trace.answer_end is not AnswerEnd.CANCELLED:
+            self.messages += [Message("user", question), Message("assistant", trace.answer)]
+
+
+def title(question: str) -> str:
+    """What a conversation is called: how its first question begins."""
+    first = next((line.strip() for line in question.splitlines() if line.strip()), "")
+    if len(first) <= TITLE:
+        return first
+    return first[: TITLE - 1].rsplit(" ", 1)[0].rstrip(",;:. ") + "…"

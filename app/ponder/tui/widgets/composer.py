@@ -1,0 +1,94 @@
+"""Where questions are written: enter asks, ctrl+j breaks the line, a long paste is no trouble.
+
+Knows text and keys; knows nothing of models. What could not be asked stays in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+LONG_PASTE = 20_000
+"""Characters from which a paste is kept aside and only named in the text: laying out a
+megabyte in an editor of eight lines helps nobody."""
+
+
+class Composer(TextArea):
+    """A text area that asks."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "ask", "Ask", tooltip="Ask the question"),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
+    ]
+
+    @dataclass
+    class Asked(Message):
+        """A question was sent off; who cannot take it gives it back."""
+
+        composer: Composer
+        question: str
+        draft: str
+        """As it stood in the composer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            placeholder="Ask something",
+            highlight_cursor_line=False,
+        )
+        self._pasted: dict[str, str] = {}
+
+    @property
+    def question(self) -> str:
+        """What is asked, pastes that were kept aside included."""
+        text = self.text
+        for name, pasted in self._pasted.items():
+            text = text.replace(name, pasted)
+        return text.strip()
+
+    def give_back(self, draft: str) -> None:
+        """Put what was sent off before what has been written since."""
+        written = self.text
+        self.text = f"{draft}\n{written}" if written else draft
+        self.move_cursor(self.document.end)
+
+    def action_ask(self) -> None:
+        """Send off what is written."""
+        question, draft = self.question, self.text
+        if question:
+            # Emptied at once: what is typed from now on is the next question.
+            self.text = ""
+            self.post_message(self.Asked(self, question, draft))
+
+    async def _on_key(self, event: events.Key) -> None:
+        # In the order in which keys were pressed: a binding with priority would overtake the
+        # letters that are still on their way here.
+        if event.key in ("enter", "ctrl+j", "shift+enter", "alt+enter"):
+            event.prevent_default()
+            event.stop()
+            if event.key == "enter":
+                self.action_ask()
+            else:
+                self.action_newline()
+
+    def action_newline(self) -> None:
+        """Break the line."""
+        self.insert("\n")
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        if len(event.text) > LONG_PASTE:
+            event.prevent_default()
+            event.stop()
+            self.insert(self._set_aside(event.text))
+
+    def _set_aside(self, text: str) -> str:
+        name = f"[paste {len(self._pasted) + 1}: {len(text):,} characters]"
+        self._pasted[name] = text
+        return name

@@ -1,0 +1,80 @@
+"""The turns of a conversation, followed as they grow, for as long as nobody looks elsewhere.
+
+Knows turns and scrolling; knows nothing of sessions.
+"""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from ponder.tui.widgets.trace import TraceView
+from ponder.tui.widgets.turn import TurnView
+
+WELCOME = """\
+[b]ponder[/b]: reasoning models on your own machine, with a budget for their thinking
+
+  [b]enter[/b] asks    [b]ctrl+b[/b] sets the thinking budget    [b]ctrl+o[/b] changes the model
+  [b]ctrl+r[/b] opens an earlier conversation    [b]f1[/b] lists every key
+
+While it thinks
+  [b]f2[/b] answer now    [b]f3[/b] more tokens    [b]f4[/b] Wait    [b]esc[/b] stops it\
+"""
+
+
+class Conversation(VerticalScroll):
+    """Shows turns from the first to the last."""
+
+    def compose(self) -> ComposeResult:
+        """What a newcomer sees."""
+        yield Static(WELCOME, id="welcome")
+        yield Static(id="trouble", markup=False)
+
+    def on_mount(self) -> None:
+        """Stay at the end while it grows, until somebody scrolls."""
+        self.query_one("#trouble").display = False
+        self.anchor()
+
+    @property
+    def following(self) -> bool:
+        """Whether its end is in sight, and stays so."""
+        return self.max_scroll_y <= 0 or self.scroll_y >= self.max_scroll_y
+
+    @property
+    def turns(self) -> list[TurnView]:
+        """All turns, the first one first."""
+        return list(self.query_children(TurnView))
+
+    async def add(self, *turns: TurnView) -> None:
+        """Show more turns, and go to the end."""
+        self.query_one("#welcome").display = False
+        await self.mount_all(turns)
+        self.anchor()
+
+    async def clear(self) -> None:
+        """Show none."""
+        await self.query_children(TurnView).remove()
+        self.query_one("#welcome").display = True
+
+    def note(self, text: str) -> None:
+        """Say something about the model where a newcomer looks."""
+        welcome = Content.from_markup(WELCOME)
+        self.query_one("#welcome", Static).update(
+            Content.assemble(welcome, "\n\n", (text, "$text-warning")) if text else welcome
+        )
+
+    def trouble(self, text: str) -> None:
+        """Say what is wrong, above the turns; empty takes it away."""
+        notice = self.query_one("#trouble", Static)
+        notice.update(text)
+        notice.display = bool(text)
+
+    @on(TraceView.Chosen)
+    def look_there(self) -> None:
+        """Whoever unfolds an old trace wants to see it, not the end."""
+        running = bool(self.turns) and self.turns[-1].running
+        if self.max_scroll_y > 0 and not running:
+            self.release_anchor()

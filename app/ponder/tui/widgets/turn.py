@@ -1,0 +1,166 @@
+"""One turn: the question, the trace, the answer, and a line that tells how it went.
+
+Applies the events of its question in order. Knows what they mean for the eye, and neither
+sessions nor history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from ponder.errors import PonderError
+from ponder.history.recorder import Slot
+from ponder.printable import safe
+from ponder.receipt import FINISHES, duration, remarks
+from ponder.settings import TuiSettings
+from ponder.tui.labels import Phase, Standing
+from ponder.tui.widgets.answer import AnswerView
+from ponder.tui.widgets.trace import Fold, TraceView
+from ponder.types import (
+    Channel,
+    Closed,
+    Event,
+    Finish,
+    Finished,
+    Prefilled,
+    Rebudgeted,
+    Span,
+    Started,
+    Text,
+    Trace,
+    Trimmed,
+)
+
+
+class TurnView(Vertical):
+    """Shows one turn, live or restored.
+
+    Args:
+        question: as it was asked.
+        model: who was asked.
+        settings: how traces fold.
+        clock: seconds, steady.
+        slot: what the history calls this turn.
+        folded: what somebody chose for its trace earlier.
+    """
+
+    def __init__(
+        self,
+        question: str,
+        model: str,
+        settings: TuiSettings,
+        clock: Callable[[], float],
+        slot: Slot,
+        folded: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.question = question
+        self.model = model
+        self.slot = slot
+        self.trace: Trace | None = None
+        self._trace_view = TraceView(
+            Fold(settings.thinking),
+            settings.tail_lines,
+            settings.fold_when_done,
+            clock,
+            None if folded is None else not folded,
+        )
+        self._answer = AnswerView()
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Static(Content(safe(self.question)), classes="question")
+        yield self._trace_view
+        yield self._answer
+        yield Static(classes="receipt")
+
+    @property
+    def trace_view(self) -> TraceView:
+        """Its thinking."""
+        return self._trace_view
+
+    @property
+    def thinking(self) -> bool:
+        """Whether its thinking goes on, or is about to begin."""
+        return self.running and self._trace_view.standing.finish is None
+
+    @property
+    def running(self) -> bool:
+        """Whether something may still come."""
+        return self._trace_view.standing.phase is not Phase.OVER
+
+    async def apply(self, events: Sequence[Event], may_fold: bool = True) -> None:
+        """Show what happened; `may_fold` says whether nobody is reading the thinking."""
+        for event in events:
+            match event:
+                case Trimmed(messages=count):
+                    self._tell(f"{count} earlier messages were left out: the context is full")
+                case Started(budget=budget, limited_by=limit):
+                    finish = {"off": Finish.OFF, "none": Finish.NONE}.get(limit)
+                    self._trace_view.started(budget, finish)
+                case Prefilled(done=done, total=total):
+                    self._trace_view.reading(done, total)
+                case Text(span=Span(channel=Channel.THOUGHT)):
+                    if self._trace_view.standing.finish is not None:
+                        self._trace_view.reopened()
+                    self._trace_view.thought(event)
+                case Text(span=span):
+                    await self._answer.write(span)
+                case Rebudgeted():
+                    self._trace_view.rebudgeted(event)
+                case Closed(finish=finish):
+                    self._trace_view.closed(finish, may_fold)
+                case Finished(trace=trace):
+                    self._finish(trace)
+
+    async def restore(self, spans: Sequence[Span], trace: Trace | None, error: str = "") -> None:
+        """Show a turn of the past as it was; with neither trace nor error it broke off."""
+        for span in spans:
+            if span.channel is Channel.THOUGHT:
+                self._trace_view.write(span)
+            else:
+                await self._answer.write(span)
+        if trace is not None:
+            self._finish(trace)
+        else:
+            self._trace_view.settle(Standing(unfinished=True))
+            self._tell(error or "unfinished: ponder ended before it did", trouble=True)
+
+    def fail(self, error: PonderError) -> None:
+        """The engine died: what came so far stays."""
+        self._trace_view.settle(Standing(unfinished=True, think=self._trace_view.standing.think))
+        hint = f"\n{error.hint}" if error.hint else ""
+        self._tell(f"{error.message}{hint}", trouble=True)
+
+    def _finish(self, trace: Trace) -> None:
+        self.trace = trace
+        usage = trace.usage
+        self._trace_view.settle(
+            Standing(
+                think=usage.think,
+                budget=trace.budget,
+                finish=trace.finish,
+                seconds=usage.think_seconds,
+            )
+        )
+        parts = [
+            f"{trace.finish.value}: {FINISHES[trace.finish]}",
+            f"answer {usage.answer:,} tokens",
+            f"{usage.tokens_per_second:,.0f} tok/s",
+            duration(usage.seconds),
+            *remarks(trace),
+            self.model,
+        ]
+        if trace.finish in (Finish.CANCELLED, Finish.NONE):
+            parts[0] = trace.finish.value if trace.finish is Finish.CANCELLED else ""
+        self._tell(" · ".join(part for part in parts if part))
+
+    def _tell(self, line: str, trouble: bool = False) -> None:
+        receipt = self.query_one(".receipt", Static)
+        receipt.set_class(trouble, "trouble")
+        receipt.update(Content(safe(line)))

@@ -1,0 +1,177 @@
+"""A stage for the chat: the real app on a scripted engine that can be held in mid-sentence."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+
+from ponder.assembly import Assembled
+from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
+from ponder.errors import PonderError
+from ponder.runner import Runner
+from ponder.session import Session
+from ponder.settings import Settings, TuiSettings
+from ponder.thinking.effort import Wish
+from ponder.thinking.protocol import resolve
+from ponder.thinking.template import ChatTemplate
+from ponder.tui.app import PonderApp
+from ponder.types import Chunk, Dialect, Sampling, Seq
+from scripted import TAGGED, TAGS
+
+TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+NOON = 1_790_000_000.0
+"""The time of day at which every question is asked."""
+GUARD = 20.0
+"""Seconds after which something that hangs is ended; nothing here is measured."""
+
+THOUGHT = """\
+Okay, so I need to count the letter r in the word strawberry. Let me spell it out: \
+s, t, r, a, w, b, e, r, r, y.
+
+The third letter is an r, that makes one. Then a, w, b and e, none of those. \
+Then there are two more at the end, before the y.
+
+So that would be 2."""
+SECOND = """\
+, let me count once more. Position 3 is r, position 8 is r, position 9 is r. \
+That is three, I had lost the first one.
+
+So the answer is 3."""
+ANSWER = """\
+There are **3** times the letter *r* in "strawberry":
+
+| position | letter |
+|---------:|:------:|
+| 3        | r      |
+| 8        | r      |
+| 9        | r      |
+"""
+QUESTION = "How many times does the letter r occur in strawberry?"
+
+
+class HeldEngine(ReplayEngine):
+    """Recites, and can be held after so many sampled tokens, or made to fail there."""
+
+    def __init__(
+        self,
+        vocab: ByteVocabulary,
+        script: Callable[[Sequence[int], int, int], int],
+        hold_at: int | None = None,
+        failure: PonderError | None = None,
+        n_ctx: int = 4096,
+    ) -> None:
+        super().__init__(vocab, script, n_ctx=n_ctx)
+        self._hold_at = hold_at
+        self._failure = failure
+        self._sampled = 0
+        self.go_on = threading.Event()
+
+    def step(self, grants: Mapping[Seq, int]) -> list[Chunk]:
+        if self._hold_at is not None and self._sampled >= self._hold_at:
+            if self._failure is not None:
+                failure, self._failure, self._hold_at = self._failure, None, None
+                raise failure
+            if self.go_on.wait(GUARD):
+                self._hold_at = None
+        chunks = super().step(grants)
+        self._sampled += sum(len(chunk.tokens) for chunk in chunks)
+        return chunks
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self.go_on.set()
+
+
+def words(text: str) -> list[str]:
+    """Text in pieces of about the size of tokens."""
+    pieces: list[str] = []
+    for line in text.splitlines(keepends=True):
+        for word in line.replace(" ", "\0 ").split("\0"):
+            pieces += [word[at : at + 6] for at in range(0, len(word), 6)]
+    return [piece for piece in pieces if piece]
+
+
+class Opener:
+    """Opens models that recite; the last engine is kept for the test to hold and release."""
+
+    def __init__(
+        self,
+        thought: str = THOUGHT,
+        second: str = "",
+        answer: str = ANSWER,
+        hold_at: int | None = None,
+        failure: PonderError | None = None,
+        dialect: Dialect = TAGGED,
+        note: str = "",
+    ) -> None:
+        parts = [words(thought), words(second), words(answer)]
+        known = sorted({word for part in parts for word in part})
+        self.vocab = ByteVocabulary((*TAGS, *known), TEMPLATE)
+        ids = {word: 256 + len(TAGS) + at for at, word in enumerate(known)}
+        self._parts = [[ids[word] for word in part] for part in parts]
+        self._hold_at = hold_at
+        self._failure = failure
+        self._dialect = dialect
+        self._note = note
+        self.engine: HeldEngine | None = None
+        self.opened: list[str] = []
+        self.refuse: PonderError | None = None
+
+    def __call__(self, name: str, tell: Callable[[float], None]) -> Assembled:
+        self.opened.append(name)
+        tell(0.5)
+        if self.refuse is not None:
+            raise self.refuse
+        end = self.vocab.encode("</think>", special=True)[0]
+        thought, second, answer = self._parts
+        first = transcript(thought, end, [*answer, 257])
+        again = transcript(second, end, [*answer, 257])
+        wait = self.vocab.encode("Wait", special=False)
+
+        def script(tokens: Sequence[int], prompt: int, seed: int) -> int:
+            said = list(tokens[prompt:])
+            for at in range(len(said) - len(wait), -1, -1):
+                if second and said[at : at + len(wait)] == wait:
+                    return again(tokens, prompt + at + len(wait), seed)
+            return first(tokens, prompt, seed)
+
+        engine = HeldEngine(self.vocab, script, self._hold_at, self._failure)
+        self.engine = engine
+        # A clock that goes on by itself: five milliseconds each time it is looked at.
+        ticks = count()
+        runner = Runner(engine, resolve(self._dialect, self.vocab), lambda: next(ticks) * 0.005)
+        chat = ChatTemplate(TEMPLATE, self.vocab)
+        session = Session(runner, chat, trim=True)
+        return Assembled(session, engine, name, self._note, Sampling())
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def staged(
+    opener: Opener,
+    wish: Wish | None = None,
+    conversation: int | None = None,
+    clock: Callable[[], float] | None = None,
+    model: str = "r1-7b",
+    tui: TuiSettings | None = None,
+) -> PonderApp:
+    """The app as its users have it, but for the engine and the clocks."""
+    settings = Settings(model=model, tui=tui or TuiSettings())
+    return PonderApp(
+        settings,
+        opener,
+        wish or Wish(tokens=512),
+        conversation,
+        clock or Clock(),
+        now=lambda: NOON,
+        seed=lambda: 7,
+    )

@@ -1,0 +1,189 @@
+"""What crosses from the runner's thread: all of it, in order, in batches, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
+from ponder.errors import EngineError
+from ponder.runner import Runner, Stream
+from ponder.session import Answering, Session
+from ponder.thinking.protocol import resolve
+from ponder.thinking.template import ChatTemplate
+from ponder.tui import pump
+from ponder.types import (
+    Budget,
+    Channel,
+    Closed,
+    Event,
+    Finish,
+    Finished,
+    Prefilled,
+    Sampling,
+    Span,
+    Text,
+)
+from scripted import SPELLED, TAGGED, TAGS
+
+TEMPLATE = "{% for m in messages %}<user>{{ m.content }}{% endfor %}<assistant>"
+VOCAB = ByteVocabulary(TAGS, TEMPLATE)
+END = VOCAB.encode("</think>", special=True)[0]
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(
+            Text,
+            st.just(1),
+            st.builds(Span, st.sampled_from(Channel), st.text(max_size=3), st.booleans()),
+            st.integers(0, 9),
+        ),
+        st.builds(Prefilled, st.just(1), st.integers(0, 9), st.just(9)),
+        st.just(Closed(1, Finish.CAP)),
+    ),
+    max_size=30,
+)
+
+
+def letters(events: list[Event]) -> list[tuple[Channel, bool, str]]:
+    return [
+        (e.span.channel, e.span.forced, char)
+        for e in events
+        if isinstance(e, Text)
+        for char in e.span.text
+    ]
+
+
+@given(EVENTS)
+def test_merging_keeps_text_authors_and_order(events: list[Event]) -> None:
+    merged = pump.merged(events)
+    assert letters(merged) == letters(events)
+    others = [e for e in events if isinstance(e, Closed)]
+    assert [e for e in merged if isinstance(e, Closed)] == others
+    texts = [e for e in events if isinstance(e, Text)]
+    if texts:
+        last = [e for e in merged if isinstance(e, Text)][-1]
+        assert last.think_tokens == texts[-1].think_tokens
+
+
+@given(EVENTS)
+def test_nothing_is_left_to_merge(events: list[Event]) -> None:
+    merged = pump.merged(events)
+    assert pump.merged(merged) == merged
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    engine = ReplayEngine(VOCAB, transcript(b"thought" * 60, END, [*b"answer", 257]))
+    with Runner(engine, resolve(TAGGED, VOCAB)) as runner:
+        yield Session(runner, ChatTemplate(TEMPLATE, VOCAB))
+
+
+async def test_all_events_arrive_in_order(session: Session) -> None:
+    told: list[Event] = []
+    asked = session.ask("?", Budget(), Sampling())
+    async for events in pump.batches(asked, interval=0.001):
+        told += events
+    (trace,) = [e.trace for e in told if isinstance(e, Finished)]
+    assert isinstance(told[-1], Finished)
+    spans = [e.span for e in told if isinstance(e, Text)]
+    assert "".join(s.text for s in spans) == "".join(s.text for s in trace.spans)
+    assert trace.thought.strip() == "thought" * 60
+
+
+async def test_a_slow_reader_gets_larger_batches_not_more_of_them() -> None:
+    # A tag that is spelled out makes an event of every token.
+    script = transcript([*b"x" * 400, *b"[/think"], ord("]"), [*b"answer", 257])
+    with Runner(ReplayEngine(VOCAB, script), resolve(SPELLED, VOCAB)) as runner:
+        session = Session(runner, ChatTemplate(TEMPLATE, VOCAB))
+        asked = session.ask("?", Budget(), Sampling())
+        await pump.aside(lambda: _until_over(asked), "test")
+        taken = [events async for events in pump.batches(asked)]
+    assert len(taken) == 1
+    assert len([e for e in taken[0] if isinstance(e, Text)]) < 10
+
+
+def _until_over(asked: Answering) -> None:
+    """Wait until the worker has told everything."""
+    over = threading.Event()
+    queue = asked.stream.queue
+
+    def look() -> None:
+        # SimpleQueue has no peek: the worker is done when it has forgotten the stream.
+        if asked.stream.question not in asked.stream._runner._streams:
+            over.set()
+
+    asked.stream.on_event = look
+    look()
+    assert over.wait(20)
+    assert not queue.empty()
+
+
+async def test_what_the_engine_dies_of_comes_last(session: Session) -> None:
+    stream = Stream(session.runner, 99)
+    asked = Answering(session, stream, "?", 2)
+    stream.put(Text(99, Span(Channel.THOUGHT, "so far"), 1))
+    stream.put(EngineError("It died."))
+    told: list[Event] = []
+    with pytest.raises(EngineError, match="It died"):
+        async for events in pump.batches(asked):
+            told += events
+    assert [type(e).__name__ for e in told] == ["Trimmed", "Text"]
+
+
+async def test_the_loop_is_woken_only_when_something_happened(session: Session) -> None:
+    stream = Stream(session.runner, 99)
+    asked = Answering(session, stream, "?", 0)
+    taken: list[int] = []
+
+    async def take() -> None:
+        async for events in pump.batches(asked, interval=0.0):
+            taken.append(len(events))
+
+    task = asyncio.create_task(take())
+    await asyncio.sleep(0.05)
+    assert taken == []
+    stream.put(Text(99, Span(Channel.THOUGHT, "a"), 1))
+    while not taken:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert taken == [1]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_of_many_values_the_last_is_handed_over() -> None:
+    got: list[int] = []
+    hand = pump.Handover(got.append)
+
+    def work() -> None:
+        for number in range(1000):
+            hand(number)
+
+    await pump.aside(work, "test")
+    await asyncio.sleep(0)
+    assert got[-1] == 999
+    assert got == sorted(got)
+
+
+def test_a_loop_that_is_gone_is_no_trouble() -> None:
+    async def make() -> pump.Handover[int]:
+        return pump.Handover(lambda _: None)
+
+    asyncio.run(make())(1)
+
+
+async def test_a_job_aside_gives_its_result_or_its_error() -> None:
+    name = await pump.aside(lambda: threading.current_thread().name, "aside-test")
+    assert name == "aside-test"
+
+    def fail() -> None:
+        raise EngineError("No.")
+
+    with pytest.raises(EngineError, match="No"):
+        await pump.aside(fail, "aside-test")
