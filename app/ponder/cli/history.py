@@ -1,0 +1,397 @@
+"""`ponder history`: list, show, search, export and delete what was asked before.
+
+Reading makes no file: where there is no history it says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from ponder import paths
+from ponder.errors import InputError, PonderError, UnknownName
+from ponder.printable import safe
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from ponder.cli.terminal import Screen
+    from ponder.history.records import Conversation, Hit, Turn
+    from ponder.history.store import History
+    from ponder.types import Span
+
+_LAST = "last"
+_MODEL, _TITLE = 18, 12
+"""Columns of a list in a terminal: most for a model, fewest for a title."""
+_NONE_YET = "There is no history yet."
+
+
+class _Group(click.Group):
+    """A group that knows what its commands are called."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            hint = "A conversation is shown by `ponder history show ID`."
+            raise UnknownName("command of `ponder history`", args[0], self.commands, hint)
+        return super().resolve_command(ctx, args)
+
+
+def _complete(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Numbers of conversations, with their titles."""
+    from ponder.history.export import one_line
+
+    with contextlib.suppress(PonderError), _opened() as history:
+        return [
+            CompletionItem(str(entry.id), help=one_line(entry.title))
+            for entry in (history.conversations() if history else ())
+            if str(entry.id).startswith(incomplete)
+        ]
+    return []
+
+
+_no_thinking = click.option("--no-thinking", is_flag=True, help="Leave the thinking out.")
+_every = click.option("--all", "every", is_flag=True, help="All conversations.")
+_many = click.argument("words", metavar="ID...", nargs=-1, shell_complete=_complete)
+
+
+@click.group(
+    name="history",
+    cls=_Group,
+    invoke_without_command=True,
+    help="""List, show, search, export and delete conversations.
+
+    Without a command: the list. ID is a number of that list, or `last`.""",
+)
+@click.pass_context
+def app(ctx: click.Context) -> None:
+    """See the command's help."""
+    if ctx.invoked_subcommand is None:
+        _list(as_json=False, limit=None)
+
+
+@app.command(name="list", help="List the conversations, the one asked last first.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects on stdout.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+def list_(as_json: bool, limit: int | None) -> None:
+    """See the command's help."""
+    _list(as_json, limit)
+
+
+@app.command(
+    help="""Show a conversation with its thinking; ID may be `last`.
+
+    The thinking is dimmed and ponder's own words in it are tinted; where there is no colour
+    those are in ⟦⟧."""
+)
+@click.argument("word", metavar="ID", shell_complete=_complete)
+@click.option("--json", "to_json", is_flag=True, help="One object on stdout, nothing left out.")
+@_no_thinking
+def show(word: str, to_json: bool, no_thinking: bool) -> None:
+    """See the command's help."""
+    from ponder.history.export import as_json
+
+    with _opened() as history:
+        (conversation,) = _resolved(history, [word])
+        assert history is not None
+        turns = history.turns(conversation.id)
+    if to_json:
+        click.echo(json.dumps(as_json(conversation, turns, not no_thinking), indent=1))
+        return
+    screen = _screen()
+    _print_head(screen, conversation)
+    for turn in turns:
+        _print_turn(screen, turn, not no_thinking)
+
+
+@app.command(
+    help="""Find WORDS in questions, answers and thinking, the newest first.
+
+    All words must occur in a turn, in any case and in any part of a longer word. What the shell
+    keeps together by quotes is looked for as one phrase."""
+)
+@click.argument("words", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="A list of objects on stdout.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
+)
+def search(words: tuple[str, ...], as_json: bool, limit: int) -> None:
+    """See the command's help."""
+    query = " ".join(f'"{w}"' if " " in w and '"' not in w else w for w in words)
+    if not query.strip(' "'):
+        raise InputError("There is nothing to search for.", "Try: ponder history search marbles")
+    with _opened() as history:
+        hits = history.search(query, limit) if history else []
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps([asdict(hit) for hit in hits], indent=1))
+    elif not hits:
+        click.echo("Nothing found.", err=True)
+    else:
+        _print_hits(hits)
+
+
+@app.command(
+    help="""Write conversations as Markdown or JSON, to stdout or to a file.
+
+    JSON is a list, and leaves nothing out: texts, tokens, budgets, sampling, account."""
+)
+@_many
+@_every
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["md", "json"]),
+    default="md",
+    show_default=True,
+    help="Markdown to read, JSON to compute with.",
+)
+@_no_thinking
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="A file; - is stdout.")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def export(
+    words: tuple[str, ...],
+    every: bool,
+    kind: str,
+    no_thinking: bool,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """See the command's help."""
+    from ponder.history import document
+    from ponder.history.export import as_json, markdown
+
+    target = None if output is None or str(output) == "-" else output
+    if target is not None:
+        document.check(target, force)
+    with _opened() as history:
+        chosen = _chosen(history, words, every)
+        read = [(entry, history.turns(entry.id)) for entry in chosen] if history else []
+    if kind == "json":
+        facts = [as_json(*pair, thinking=not no_thinking) for pair in read]
+        text = json.dumps(facts, indent=1) + "\n"
+    else:
+        text = "\n---\n\n".join(markdown(*pair, thinking=not no_thinking) for pair in read)
+    if target is None:
+        click.echo(text, nl=False)
+        return
+    document.write(target, text)
+    click.echo(f"Wrote {_counted(len(read))} to {safe(str(target))}.", err=True)
+
+
+@app.command(help="Delete conversations with their traces. They cannot be brought back.")
+@_many
+@_every
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def delete(words: tuple[str, ...], every: bool, yes: bool) -> None:
+    """See the command's help."""
+    from ponder.history.export import one_line
+
+    with _opened() as history:
+        chosen = _chosen(history, words, every)
+        if history is None or not chosen:
+            return
+        if not yes:
+            if not sys.stdin.isatty():
+                raise InputError(
+                    "Nothing was deleted: stdin is no terminal to ask on.",
+                    "Say --yes if you mean it.",
+                )
+            for entry in chosen:
+                click.echo(f"  {entry.id}  {one_line(entry.title)}", err=True)
+            if not click.confirm(f"Delete {_counted(len(chosen))}?", err=True):
+                click.echo("Nothing was deleted.", err=True)
+                return
+        count = history.delete(entry.id for entry in chosen)
+    click.echo(f"Deleted {_counted(count)}.", err=True)
+
+
+# -- which conversations ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _opened() -> Iterator[History | None]:
+    """The history; None, and no file made, where there is none."""
+    if not paths.history_file().exists():
+        yield None
+        return
+    from ponder.history.store import History
+
+    with History(paths.history_file()) as history:
+        yield history
+
+
+def _chosen(history: History | None, words: Sequence[str], every: bool) -> list[Conversation]:
+    """What is named, or all of it.
+
+    Raises:
+        InputError: nothing is named, or something that is not there.
+    """
+    if every:
+        if words:
+            raise InputError("--all leaves nothing to name.", "Leave out --all, or the numbers.")
+        found = history.conversations() if history else []
+        if not found:
+            click.echo(_NONE_YET, err=True)
+        return found
+    if not words:
+        raise InputError("No conversation is named.", "`ponder history` lists them; or say --all.")
+    return _resolved(history, words)
+
+
+def _resolved(history: History | None, words: Sequence[str]) -> list[Conversation]:
+    """The conversations of these names, each once.
+
+    Raises:
+        InputError: one of them is not there.
+    """
+    found: dict[int, Conversation] = {}
+    for word in words:
+        if word != _LAST and not (word.isascii() and word.isdigit() and len(word) < 20):
+            raise InputError(
+                f"{word!r} is no number of a conversation.",
+                "`ponder history` lists them; `last` is the one asked last.",
+            )
+        latest = history.latest() if history else None
+        if history is None or latest is None:
+            raise InputError(f"There is no conversation {word}.", _NONE_YET)
+        entry = latest if word == _LAST else history.conversation(int(word))
+        found[entry.id] = entry
+    return list(found.values())
+
+
+# -- printing -----------------------------------------------------------------------------
+
+
+def _list(as_json: bool, limit: int | None) -> None:
+    with _opened() as history:
+        found = history.conversations(limit) if history else []
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps([asdict(entry) for entry in found], indent=1))
+        return
+    if not found:
+        click.echo(_NONE_YET, err=True)
+        return
+    from rich.cells import cell_len, set_cell_size
+
+    from ponder.history.export import one_line, when
+
+    screen = _screen()
+    rows = [("id", "last asked", "turns", "model", "title")] + [
+        (str(e.id), when(e.updated), str(e.turns), one_line(e.model), one_line(e.title))
+        for e in found
+    ]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    if screen.is_terminal:
+        # The model's name gives way, then the title; a pipe gets all of both.
+        widths[3] = min(widths[3], _MODEL)
+        widths[4] = max(_TITLE, screen.width - sum(widths[:4]) - 2 * 4)
+    for number, row in enumerate(rows):
+        cells = []
+        for cell, width, heading in zip(row, widths, rows[0], strict=True):
+            short = cell if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
+            room = " " * (width - cell_len(short))
+            cells.append(room + short if heading in ("id", "turns") else short + room)
+        line = _styled("  ".join(cells).rstrip(), "" if number else "bold")
+        if number:
+            line.stylize("dim", 0, len("  ".join(cells[:4])))
+        screen.print(line)
+
+
+def _print_head(screen: Screen, conversation: Conversation) -> None:
+    from ponder.history.export import one_line, when
+
+    screen.print(_styled(f"{conversation.id}  {one_line(conversation.title)}", "bold"))
+    model = one_line(conversation.model)
+    screen.print(_styled(f"{model} · {when(conversation.created)}", "dim"))
+    if conversation.system.strip():
+        screen.print(_styled(f"system prompt: {safe(conversation.system)}", "dim"))
+
+
+def _print_turn(screen: Screen, turn: Turn, thinking: bool) -> None:
+    from ponder.history.export import UNFINISHED, one_line, when
+    from ponder.receipt import truth
+    from ponder.types import Channel
+
+    screen.print(_styled(f"\n[{turn.position + 1}] {when(turn.asked)}", "dim"))
+    screen.print(_styled(safe(turn.question).strip("\n"), "bold cyan"))
+    for channel, run in groupby(turn.spans, lambda span: span.channel):
+        spans = list(run)
+        thought = channel is Channel.THOUGHT
+        if not "".join(span.text for span in spans).strip() or (thought and not thinking):
+            continue
+        screen.print(_styled("\nthinking:" if thought else "\nanswer:", "dim italic"))
+        _print_spans(screen, spans, "dim" if thought else "")
+    if turn.trace is not None:
+        screen.print(_styled(f"\n{truth(turn.trace)}", "bold"))
+    if turn.error:
+        screen.print(_styled(f"\nfailed: {one_line(turn.error)}", "red"))
+    elif turn.trace is None:
+        screen.print(_styled(f"\n({UNFINISHED})", "yellow"))
+
+
+def _print_spans(screen: Screen, spans: Sequence[Span], style: str) -> None:
+    from ponder.history.export import bracketed
+
+    if screen.color_system is None or screen.no_color:
+        screen.print(_styled(safe(bracketed(spans)).strip("\n")))
+        return
+    text = _styled("")
+    for span in spans:
+        text.append(safe(span.text), "yellow" if span.forced else style)
+    # Around it only: an empty line inside belongs to the text.
+    begin = len(text.plain) - len(text.plain.lstrip("\n"))
+    screen.print(text[begin : len(text.plain.rstrip("\n"))])
+
+
+def _print_hits(hits: Sequence[Hit]) -> None:
+    from ponder.history.export import one_line, when
+
+    screen = _screen()
+    grouped: dict[int, list[Hit]] = {}
+    for hit in hits:
+        grouped.setdefault(hit.conversation.id, []).append(hit)
+    for number, (entry, found) in enumerate(grouped.items()):
+        head = found[0].conversation
+        line = _styled(f"{entry}  {one_line(head.title)}", "bold")
+        line.append(f"  {when(head.updated)}", "not bold dim")
+        screen.print(line if number == 0 else _styled("\n") + line)
+        for hit in found:
+            line = _styled("").append(f"  {hit.where}: ", "dim")
+            begin = len(line)
+            line.append(safe(hit.excerpt))
+            for start, end in hit.marks:
+                line.stylize("bold yellow", begin + start, begin + end)
+            screen.print(line)
+
+
+def _screen() -> Screen:
+    """For text of any length: the terminal wraps it, a pipe gets it as it is."""
+    from ponder.cli.terminal import Screen
+
+    return Screen(highlight=False, soft_wrap=True)
+
+
+def _styled(text: str, style: str = "") -> Text:
+    # Never a string: rich would read markup in it.
+    from rich.text import Text
+
+    return Text(text, style)
+
+
+def _counted(count: int) -> str:
+    return "1 conversation" if count == 1 else f"{count} conversations"

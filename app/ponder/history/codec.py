@@ -1,0 +1,210 @@
+"""Spans and traces <-> columns of the database, without loss. Knows the shape of each column.
+
+SQLite's text cannot hold every Python string: lone surrogates have no UTF-8, and the index
+stops at a NUL. Such characters are stored as U+FFFD, with a note (`odd`) of where and what
+they were; so texts come back exactly, and keep their length in between.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import sys
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from itertools import groupby
+from typing import Any, TypeVar
+
+from ponder.history.records import Turn
+from ponder.types import (
+    AnswerEnd,
+    Budget,
+    BudgetChange,
+    BudgetEvent,
+    Channel,
+    Finish,
+    Sampling,
+    Span,
+    Trace,
+    Usage,
+)
+
+_ODD = re.compile(r"[\x00\ud800-\udfff]")
+_COLUMN = {Channel.THOUGHT: "thinking", Channel.ANSWER: "answer"}
+
+Odd = list[list[int]]
+"""Characters that SQLite cannot hold: pairs of place and code point."""
+
+T = TypeVar("T")
+
+
+def held(text: str) -> tuple[str, Odd]:
+    """Text as SQLite can hold it, and what is to be put back."""
+    odd = [[match.start(), ord(match[0])] for match in _ODD.finditer(text)]
+    return (_ODD.sub("\ufffd", text), odd) if odd else (text, odd)
+
+
+def plain(text: str) -> str:
+    """Text as SQLite can hold it, for what need not come back to the letter."""
+    return held(text)[0]
+
+
+def restored(text: str, odd: Odd) -> str:
+    """What `held` was given."""
+    if not odd:
+        return text
+    characters = list(text)
+    for place, code in odd:
+        characters[place] = chr(code)
+    return "".join(characters)
+
+
+def dumped(value: object) -> str:
+    """Compact JSON. The standard library's: it keeps every float and integer as it is."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def flat(value: Budget | Sampling) -> str:
+    """A flat dataclass as JSON; `made` makes it again."""
+    return dumped(asdict(value))
+
+
+def odd_of(row: sqlite3.Row) -> dict[str, Odd]:
+    """The odd characters of a turn, by column."""
+    return json.loads(row["odd"]) if row["odd"] else {}
+
+
+def note(odd: object) -> str | None:
+    """The column for odd characters: NULL where there are none, which is nearly always."""
+    return dumped(odd) if odd else None
+
+
+def made(kind: type[T], values: dict[str, Any]) -> T:
+    """A dataclass out of JSON: what it does not know is left out, what is missing defaults."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Neighbours of one channel and one author as one span; empty ones left out."""
+    groups = groupby((s for s in spans if s.text), lambda span: (span.channel, span.forced))
+    return [Span(c, "".join(span.text for span in run), forced) for (c, forced), run in groups]
+
+
+def text_columns(question: str, spans: Sequence[Span]) -> dict[str, object]:
+    """The columns for the text of a turn that is over."""
+    columns: dict[str, object] = {}
+    odd: dict[str, Odd] = {}
+    for channel, name in _COLUMN.items():
+        columns[name], odd[name] = held("".join(s.text for s in spans if s.channel is channel))
+    odd["question"] = held(question)[1]
+    columns["odd"] = note({name: found for name, found in odd.items() if found})
+    columns["runs"] = dumped([[s.channel, s.forced, len(s.text)] for s in spans])
+    return columns
+
+
+def trace_columns(trace: Trace) -> dict[str, object]:
+    """The columns for everything of a trace but its text."""
+    return {
+        "finish": trace.finish.value,
+        "answer_end": trace.answer_end.value,
+        "account": dumped(
+            {
+                "last_resort": trace.last_resort,
+                "budget": trace.budget,
+                "usage": asdict(trace.usage),
+                "sampling": asdict(trace.sampling),
+                "events": [asdict(event) for event in trace.budget_events],
+                "forced": [[flag, len(list(run))] for flag, run in groupby(trace.forced)],
+            }
+        ),
+        "tokens": _packed(trace.tokens),
+    }
+
+
+def turn_of(row: sqlite3.Row, fragments: Iterable[sqlite3.Row]) -> Turn:
+    """A turn out of its row, and out of its fragments where it is still streaming.
+
+    Raises:
+        ValueError, KeyError, TypeError, IndexError, zlib.error: not what we wrote.
+    """
+    odd = odd_of(row)
+    if row["runs"] is None:
+        spans = merged(fragment_of(fragment) for fragment in fragments)
+    else:
+        spans = _spans(row, odd)
+    return Turn(
+        id=row["id"],
+        conversation=row["conversation"],
+        position=row["position"],
+        asked=row["asked"],
+        question=restored(row["question"], odd.get("question", [])),
+        model=row["model"],
+        budget=made(Budget, json.loads(row["budget"])),
+        sampling=made(Sampling, json.loads(row["sampling"])),
+        spans=tuple(spans),
+        trace=_trace(row, tuple(spans)) if row["account"] is not None else None,
+        error=row["error"],
+        folded=None if row["folded"] is None else bool(row["folded"]),
+    )
+
+
+def fragment_of(row: sqlite3.Row) -> Span:
+    """A span that was appended."""
+    odd: Odd = json.loads(row["odd"]) if row["odd"] else []
+    return Span(Channel(row["channel"]), restored(row["text"], odd), bool(row["forced"]))
+
+
+def _spans(row: sqlite3.Row, odd: dict[str, Odd]) -> list[Span]:
+    texts = {c: restored(row[name], odd.get(name, [])) for c, name in _COLUMN.items()}
+    read = dict.fromkeys(_COLUMN, 0)
+    spans = []
+    for name, forced, characters in json.loads(row["runs"]):
+        channel = Channel(name)
+        start, read[channel] = read[channel], read[channel] + characters
+        spans.append(Span(channel, texts[channel][start : read[channel]], forced))
+    return spans
+
+
+def _trace(row: sqlite3.Row, spans: tuple[Span, ...]) -> Trace:
+    account = json.loads(row["account"])
+    events = [
+        made(BudgetEvent, event | {"change": BudgetChange(event["change"])})
+        for event in account["events"]
+    ]
+    return Trace(
+        spans=spans,
+        tokens=_unpacked(row["tokens"]),
+        forced=tuple(flag for flag, count in account["forced"] for _ in range(count)),
+        finish=Finish(row["finish"]),
+        answer_end=AnswerEnd(row["answer_end"]),
+        last_resort=account["last_resort"],
+        budget=account["budget"],
+        usage=made(Usage, account["usage"]),
+        sampling=made(Sampling, account["sampling"]),
+        budget_events=tuple(events),
+    )
+
+
+def _packed(tokens: Sequence[int]) -> bytes:
+    """Token ids as llama.cpp has them, 32 bits each, little-endian, compressed.
+
+    Raises:
+        OverflowError: an id that no vocabulary has.
+    """
+    return zlib.compress(_little_endian(array("i", tokens)).tobytes())
+
+
+def _unpacked(blob: bytes) -> tuple[int, ...]:
+    numbers = array("i")
+    numbers.frombytes(zlib.decompress(blob))
+    return tuple(_little_endian(numbers))
+
+
+def _little_endian(numbers: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

@@ -1,0 +1,151 @@
+"""Conversations as documents: Markdown to read, JSON to compute with.
+
+Markdown shows what a person wants to see, and is safe to put anywhere: the thinking is
+fenced, control characters are pictures. JSON leaves nothing out. Knows records; no file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from ponder.history.records import Conversation, Turn
+from ponder.printable import safe
+from ponder.receipt import duration, truth
+from ponder.types import Channel, Finish, Span, Trace
+
+UNFINISHED = "unfinished: ponder ended in the middle, or is still at it"
+"""What is said of a turn without a trace and without an error."""
+
+_ENDED = {
+    Finish.CLOSED: "closed by the model",
+    Finish.CAP: "ended by its budget",
+    Finish.CONTEXT: "ended by the full context",
+    Finish.USER: "ended by the user",
+    Finish.OFF: "switched off",
+    Finish.NONE: "none of this model",
+    Finish.CANCELLED: "cancelled",
+}
+
+
+def when(at: float) -> str:
+    """Unix seconds as a local date and time."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def one_line(text: str) -> str:
+    """Text for a list or a heading: safe, without line breaks."""
+    return " ".join(safe(text).split())
+
+
+def bracketed(spans: Iterable[Span]) -> str:
+    """Spans as text, ponder's own words in ⟦⟧, blank space around them left outside."""
+    parts = []
+    for forced, run in groupby(spans, lambda span: span.forced):
+        text = "".join(span.text for span in run)
+        words = text.strip()
+        parts.append(text.replace(words, f"⟦{words}⟧", 1) if forced and words else text)
+    return "".join(parts)
+
+
+def as_json(
+    conversation: Conversation, turns: Sequence[Turn], thinking: bool = True
+) -> dict[str, Any]:
+    """Everything that is known of a conversation, as what `json.dumps` takes.
+
+    The names are those of the dataclasses; the spans of a trace are those of its turn.
+    `thinking` False leaves out what was thought, and the tokens, which would spell it.
+    """
+    return asdict(conversation) | {"turns": [_facts(turn, thinking) for turn in turns]}
+
+
+def markdown(conversation: Conversation, turns: Sequence[Turn], thinking: bool = True) -> str:
+    """A conversation to read; `thinking` False leaves the thinking out."""
+    parts = [
+        f"# {_escaped(one_line(conversation.title)) or 'Untitled'}",
+        f"{_code(conversation.model)} · {when(conversation.created)}",
+    ]
+    if conversation.system.strip():
+        parts.append("System prompt:\n\n" + _quoted(conversation.system))
+    for turn in turns:
+        parts.append(f"## {turn.position + 1} · {when(turn.asked)}")
+        parts.append(_quoted(turn.question))
+        parts += _said(turn, thinking)
+        parts.append(_receipt(turn, conversation))
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(turn: Turn, thinking: bool) -> dict[str, Any]:
+    facts = asdict(turn)
+    told_once = ("spans",) if thinking else ("spans", "tokens", "forced")
+    for name in told_once if turn.trace is not None else ():
+        del facts["trace"][name]
+    if not thinking:
+        facts["spans"] = [s for s in facts["spans"] if s["channel"] != Channel.THOUGHT]
+    return facts
+
+
+def _said(turn: Turn, thinking: bool) -> list[str]:
+    parts = []
+    summary = _summary(turn.trace)
+    for channel, run in groupby(turn.spans, lambda span: span.channel):
+        spans = list(run)
+        if not "".join(span.text for span in spans).strip():
+            continue
+        if channel is Channel.ANSWER:
+            parts.append(safe("".join(span.text for span in spans)).strip("\n"))
+        elif thinking:
+            # A fence shows tags and markup as they are: the thinking can end neither the
+            # fence, which is longer than any in it, nor the details around it.
+            text = safe(bracketed(spans)).strip("\n")
+            fence = "`" * max(3, _longest_run(text) + 1)
+            parts.append(
+                f"<details>\n<summary>{summary}</summary>\n\n"
+                f"{fence}text\n{text}\n{fence}\n\n</details>"
+            )
+            summary = "Thinking, continued"
+    return parts
+
+
+def _summary(trace: Trace | None) -> str:
+    if trace is None:
+        return "Thinking"
+    allowed = "" if trace.budget is None else f" of {trace.budget:,}"
+    return f"Thinking: {trace.usage.think:,}{allowed} tokens, {_ENDED[trace.finish]}"
+
+
+def _receipt(turn: Turn, conversation: Conversation) -> str:
+    parts = []
+    if turn.model != conversation.model:
+        parts.append(_code(turn.model))
+    if turn.trace is not None:
+        parts += [truth(turn.trace), f"{duration(turn.trace.usage.seconds)} in all"]
+    if turn.error:
+        parts.append(f"failed: {_escaped(one_line(turn.error))}")
+    elif turn.trace is None:
+        parts.append(UNFINISHED)
+    return "— " + " · ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in safe(text).strip("\n").split("\n"))
+
+
+def _code(text: str) -> str:
+    """A code span that nothing in the text can end."""
+    words = one_line(text)
+    ticks = "`" * (_longest_run(words) + 1)
+    blank = " " if "`" in words else ""
+    return f"{ticks}{blank}{words}{blank}{ticks}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

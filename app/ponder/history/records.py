@@ -1,0 +1,85 @@
+"""What comes out of the history: conversations, turns, and what a search found.
+
+Plain frozen words, as `ponder.types` has them. Times are Unix seconds. Nothing here knows a
+database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ponder.types import Budget, Sampling, Span, Trace
+
+Place = Literal["question", "thinking", "answer"]
+"""Where in a turn a text stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation, without its turns."""
+
+    id: int
+    """Its number; never given twice, not even after it was deleted."""
+    title: str
+    """What lists call it."""
+    model: str
+    """The model it began with."""
+    system: str
+    """Its system prompt; empty for none."""
+    created: float
+    """When it began."""
+    updated: float
+    """When its last question was asked."""
+    turns: int
+    """How many questions were asked in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question and what became of it.
+
+    Without a trace and without an error it is unfinished: the process ended in the middle,
+    or another ponder is still at it.
+    """
+
+    id: int
+    """Its number; never given twice."""
+    conversation: int
+    """The conversation it belongs to."""
+    position: int
+    """Its place in the conversation, from 0."""
+    asked: float
+    """When it was asked."""
+    question: str
+    """What was asked."""
+    model: str
+    """Who was asked."""
+    budget: Budget
+    """How long it was allowed to think."""
+    sampling: Sampling
+    """How its tokens were to be drawn."""
+    spans: tuple[Span, ...]
+    """Its text: the trace's, or as much as was written down of it."""
+    trace: Trace | None
+    """The finished trace, exactly as it was handed over."""
+    error: str
+    """What it failed with; empty if it did not."""
+    folded: bool | None
+    """Whether somebody folded its thinking away; None if nobody chose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One turn that a search found."""
+
+    conversation: Conversation
+    """The conversation of the turn."""
+    turn: int
+    """The turn's number."""
+    where: Place
+    """The part of the turn that holds most of what was looked for."""
+    excerpt: str
+    """Some text around the first match there, on one line."""
+    marks: tuple[tuple[int, int], ...]
+    """Where in the excerpt the matches are: first character, and the one after the last."""

@@ -1,0 +1,98 @@
+"""The tables of the history, and every step that led to them. Knows SQL and nothing else.
+
+A step is never changed once it has been released: what follows is another step.
+
+* conversation, turn: what was asked and said. `thinking` and `answer` are the texts of their
+  channel one after the other; `runs` tells how they interleave, as a JSON list of
+  `[channel, forced, characters]`, so that no text is stored twice. `runs` is NULL while the
+  answer streams: then the fragments are the text.
+* fragment: text as it came. Only ever inserted, and deleted when the turn is over.
+* turn_text: the index. It holds which three characters occur in which part of which turn
+  (trigrams, so that words of any language are found by any part of them) and not where: that
+  keeps it smaller than the texts, and whoever searches looks at the text anyway.
+"""
+
+from __future__ import annotations
+
+APPLICATION = 0x706E6472
+"""SQLite's `application_id`, "pndr": tells ponder's databases from others."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE conversation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            title TEXT NOT NULL,
+            model TEXT NOT NULL,
+            system TEXT NOT NULL,
+            created REAL NOT NULL,
+            updated REAL NOT NULL
+        )
+        """,
+        "CREATE INDEX conversation_latest ON conversation (updated DESC, id DESC)",
+        # AUTOINCREMENT: a number is never given twice, so that a ponder which still writes to a
+        # conversation that another one deleted cannot meet a stranger's.
+        """
+        CREATE TABLE turn (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            asked REAL NOT NULL,
+            model TEXT NOT NULL,
+            budget TEXT NOT NULL,
+            sampling TEXT NOT NULL,
+            question TEXT NOT NULL,
+            thinking TEXT NOT NULL DEFAULT '',
+            answer TEXT NOT NULL DEFAULT '',
+            odd TEXT,
+            runs TEXT,
+            finish TEXT,
+            answer_end TEXT,
+            account TEXT,
+            tokens BLOB,
+            error TEXT NOT NULL DEFAULT '',
+            folded INTEGER,
+            UNIQUE (conversation, position)
+        )
+        """,
+        "CREATE INDEX turn_streaming ON turn (id) WHERE runs IS NULL",
+        """
+        CREATE TABLE fragment (
+            turn INTEGER NOT NULL REFERENCES turn (id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            channel TEXT NOT NULL,
+            forced INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            odd TEXT,
+            PRIMARY KEY (turn, number)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE VIRTUAL TABLE turn_text USING fts5 (
+            question, thinking, answer,
+            content = 'turn', content_rowid = 'id', tokenize = 'trigram', detail = 'none'
+        )
+        """,
+        """
+        CREATE TRIGGER turn_text_insert AFTER INSERT ON turn BEGIN
+            INSERT INTO turn_text (rowid, question, thinking, answer)
+            VALUES (new.id, new.question, new.thinking, new.answer);
+        END
+        """,
+        """
+        CREATE TRIGGER turn_text_delete AFTER DELETE ON turn BEGIN
+            INSERT INTO turn_text (turn_text, rowid, question, thinking, answer)
+            VALUES ('delete', old.id, old.question, old.thinking, old.answer);
+        END
+        """,
+        """
+        CREATE TRIGGER turn_text_update AFTER UPDATE OF question, thinking, answer ON turn BEGIN
+            INSERT INTO turn_text (turn_text, rowid, question, thinking, answer)
+            VALUES ('delete', old.id, old.question, old.thinking, old.answer);
+            INSERT INTO turn_text (rowid, question, thinking, answer)
+            VALUES (new.id, new.question, new.thinking, new.answer);
+        END
+        """,
+    ),
+)
+"""Step n leads from version n to version n + 1; the version is SQLite's `user_version`."""
