@@ -22,7 +22,7 @@ QUESTION := A school buys 24 pens at 11 dollars each and 463 belts at 173 dollar
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check bench engine wheel clean distclean
+.PHONY: help demo setup test check bench screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ check: $(STAMPS)/dev ## set up, then ruff, mypy and import-linter
 
 bench: $(STAMPS)/dev ## set up, then measure
 	$(BIN)/python tests/bench/bench.py
+
+screenshot: $(STAMPS)/dev ## set up, then paint the picture in README again
+	$(BIN)/python tests/tui/screenshot.py docs/chat.svg
 
 engine: ## look for a compiler again, and put in the engine that it builds
 	@rm -f $(STAMPS)/engine

@@ -18,7 +18,7 @@ from ponder.printable import safe
 def test_help_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     out = capfd.readouterr().out
-    for command in ("ask", "models", "doctor", "config", "completion"):
+    for command in ("chat", "ask", "history", "models", "doctor", "config", "completion"):
         assert command in out
         assert run([command, "--help"]) == 0
 

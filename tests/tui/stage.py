@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeVar
+
+from textual.message import Message
+from textual.pilot import Pilot
 
 from ponder.assembly import Assembled
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
@@ -63,24 +69,63 @@ class HeldEngine(ReplayEngine):
     ) -> None:
         super().__init__(vocab, script, n_ctx=n_ctx)
         self._hold_at = hold_at
+        self._next: int | None = None
         self._failure = failure
         self._sampled = 0
         self.go_on = threading.Event()
+        self.held = False
+        """Whether it waits in mid-sentence."""
+        self.prompts: list[str] = []
+        """What it was asked, as text."""
+        self.shut = False
+
+    def open(
+        self,
+        tokens: tuple[int, ...],
+        sampling: Sampling,
+        watch: tuple[int, ...] = (),
+        stop: tuple[int, ...] = (),
+    ) -> Seq:
+        self.prompts.append(b"".join(map(self.vocab.piece, tokens)).decode("utf-8", "replace"))
+        return super().open(tokens, sampling, watch, stop)
 
     def step(self, grants: Mapping[Seq, int]) -> list[Chunk]:
-        if self._hold_at is not None and self._sampled >= self._hold_at:
+        while self._hold_at is not None and self._sampled >= self._hold_at:
             if self._failure is not None:
                 failure, self._failure, self._hold_at = self._failure, None, None
                 raise failure
-            if self.go_on.wait(GUARD):
-                self._hold_at = None
+            self.held = True
+            self.go_on.wait(GUARD)
+            self.held = False
+            self.go_on.clear()
+            self._hold_at, self._next = self._next, None
         chunks = super().step(grants)
         self._sampled += sum(len(chunk.tokens) for chunk in chunks)
         return chunks
 
+    def let_go(self, more: int | None = None) -> None:
+        """Go on, to the end or for so many tokens more."""
+        self._next = None if more is None else self._sampled + more
+        self.held = False
+        self.go_on.set()
+
+    def hold(self, more: int) -> None:
+        """Be held after so many tokens from now, while nothing is asked."""
+        self.go_on.clear()
+        self._hold_at = self._sampled + more
+
+    def fail(self, failure: PonderError) -> None:
+        """Die where it is held."""
+        self._failure = failure
+        self.let_go(0)
+
     def interrupt(self) -> None:
         super().interrupt()
-        self.go_on.set()
+        self.let_go()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.shut = True
 
 
 def words(text: str) -> list[str]:
@@ -104,6 +149,7 @@ class Opener:
         failure: PonderError | None = None,
         dialect: Dialect = TAGGED,
         note: str = "",
+        n_ctx: int = 4096,
     ) -> None:
         parts = [words(thought), words(second), words(answer)]
         known = sorted({word for part in parts for word in part})
@@ -114,13 +160,23 @@ class Opener:
         self._failure = failure
         self._dialect = dialect
         self._note = note
+        self._n_ctx = n_ctx
         self.engine: HeldEngine | None = None
+        self.engines: list[HeldEngine] = []
+        """All that were opened, the first one first."""
         self.opened: list[str] = []
+        """What was to be opened."""
         self.refuse: PonderError | None = None
+        """Why no model can be opened."""
+        self.gate = threading.Event()
+        """Loading takes until it is set."""
+        self.gate.set()
 
     def __call__(self, name: str, tell: Callable[[float], None]) -> Assembled:
         self.opened.append(name)
         tell(0.5)
+        self.gate.wait(GUARD)
+        tell(1.0)
         if self.refuse is not None:
             raise self.refuse
         end = self.vocab.encode("</think>", special=True)[0]
@@ -136,8 +192,9 @@ class Opener:
                     return again(tokens, prompt + at + len(wait), seed)
             return first(tokens, prompt, seed)
 
-        engine = HeldEngine(self.vocab, script, self._hold_at, self._failure)
+        engine = HeldEngine(self.vocab, script, self._hold_at, self._failure, self._n_ctx)
         self.engine = engine
+        self.engines.append(engine)
         # A clock that goes on by itself: five milliseconds each time it is looked at.
         ticks = count()
         runner = Runner(engine, resolve(self._dialect, self.vocab), lambda: next(ticks) * 0.005)
@@ -154,6 +211,22 @@ class Clock:
 
     def __call__(self) -> float:
         return self.seconds
+
+
+async def until(pilot: Pilot[int], done: Callable[[], bool]) -> None:
+    """Wait for something that another thread brings about."""
+    for _ in range(int(GUARD / 0.01)):
+        await pilot.pause(0.01)
+        if done():
+            await pilot.pause()
+            return
+    raise AssertionError("it does not come")
+
+
+async def typed(pilot: Pilot[int], text: str) -> None:
+    """Type a text, as a keyboard would."""
+    for character in text:
+        await pilot.press(character)
 
 
 def staged(

@@ -26,7 +26,7 @@ _COMMANDS = {
     "history": "List, show, search, export and delete conversations.",
     "models": "List the models that are here, and those that could be.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
-    "config": "Show where things are kept and what is set.",
+    "config": "Show where things are kept and what is set; set it.",
     "completion": "Print the completion script for a shell.",
 }
 """Each command is `app` in the module of its name. Listed here so that help imports none."""

@@ -63,8 +63,10 @@ def app(
         return open_session(settings, Choices(name, system, dialect, template, trim=True), tell)
 
     chat = PonderApp(settings, open_model, wish, _wanted(latest, number))
-    chat.run(mouse=settings.tui.mouse)
-    saved = chat.close()
+    try:
+        chat.run(mouse=settings.tui.mouse)
+    finally:
+        saved = chat.close()
     if not saved:
         raise HistoryError(
             "Not everything could be written to the history.",

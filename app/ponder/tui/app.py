@@ -81,6 +81,8 @@ class PonderApp(App[int]):
         self._opener = opener
         self._first = conversation
         self._leaving = False
+        self.model = ""
+        """What the model that is loaded was asked for as: a name, or a path."""
         self._recorder_says: Callable[[HistoryError | None], None] = lambda _: None
         self.recorder = Recorder(paths.history_file(), lambda error: self._recorder_says(error))
         self.dialogue = (
@@ -107,10 +109,12 @@ class PonderApp(App[int]):
         self.set_keymap(self.settings.tui.keys)
         self._recorder_says = pump.Handover(self._history_trouble)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            # Not in the main thread, or not on this platform: then there is nothing to catch.
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self._end, 128 + number)
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # Not on this platform, or not in the main thread: then there is nothing to catch.
+            if number is not None:
+                with suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.add_signal_handler(number, self._end, 128 + number)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -144,7 +148,7 @@ class PonderApp(App[int]):
                     self.trouble(error)
                 else:
                     self._warn(error)
-                    await self._open(before.name)
+                    await self._open(self.model)
         except PonderError as error:
             self.trouble(error)
         except Abandoned:
@@ -171,6 +175,7 @@ class PonderApp(App[int]):
 
         opened = await pump.aside(lambda: self._opener(name, progress), "ponder-load")
         self.dialogue.attach(opened)
+        self.model = name
         about = f"{opened.name}: {opened.note}" if opened.note else ""
         self.chat.query_one(Conversation).note(safe(about))
 
@@ -203,6 +208,12 @@ class PonderApp(App[int]):
             return
         self.dialogue.resume(number, turns)
         self.chat.show(record.title, turns)
+        model = self.dialogue.assembled.name if self.dialogue.assembled else ""
+        if turns and model and turns[-1].model != model:
+            self.notify(
+                safe(f"{turns[-1].model} answered last here; {model} will answer next."),
+                markup=False,
+            )
 
     def _history_trouble(self, error: HistoryError | None) -> None:
         self.chat.query_one(StatusLine).unsaved = error is not None

@@ -319,6 +319,7 @@ class ChatScreen(Screen[None]):
     @work(group="dialog", exclusive=True)
     async def action_budget(self) -> None:
         """Ask for a budget."""
+        self.app.clear_notifications()
         wish = await self.app.push_screen_wait(BudgetScreen(self.wish))
         if wish is not None:
             self.wish = wish
@@ -332,8 +333,9 @@ class ChatScreen(Screen[None]):
     @work(group="dialog", exclusive=True)
     async def action_model(self) -> None:
         """Ask for a model, and load it."""
-        entries = await pump.aside(listed, "ponder-models")
+        self.app.clear_notifications()
         current = self.dialogue.assembled.name if self.dialogue.assembled else ""
+        entries = await pump.aside(lambda: listed(current, self.ponder.model), "ponder-models")
         name = await self.app.push_screen_wait(ModelScreen(entries, current))
         if name is None or name == current:
             return
@@ -352,6 +354,7 @@ class ChatScreen(Screen[None]):
     @work(group="dialog", exclusive=True)
     async def action_history(self) -> None:
         """Ask for an earlier conversation, and take it up."""
+        self.app.clear_notifications()
         chosen = await self.app.push_screen_wait(HistoryScreen())
         if chosen is not None and self._idle("open another conversation"):
             self.ponder.open_conversation(chosen)

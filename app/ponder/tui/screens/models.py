@@ -39,7 +39,7 @@ class ModelScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """A filter that takes paths as well, and the list."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog wide"):
             yield Label("Model", classes="dialog-title")
             yield Input(placeholder="filter, or the path of a GGUF file")
             yield OptionList()
@@ -120,12 +120,21 @@ class ModelScreen(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-def listed() -> list[Entry]:
-    """What there is to choose from; nothing where the catalogue cannot be read."""
+def listed(current: str, asked_for: str) -> list[Entry]:
+    """What there is to choose from; the current one is always there, wherever its file is.
+
+    Args:
+        current: the name of the model that is asked now; empty for none.
+        asked_for: what it was asked for as, a name or a path.
+    """
     from ponder.catalogue import catalogue
-    from ponder.library.local import entries
+    from ponder.library.local import entries, find
 
     try:
-        return entries(catalogue())
+        known = catalogue()
+        found = entries(known)
+        if current and all(entry.name != current for entry in found):
+            found.insert(0, find(asked_for, known))
     except PonderError:
         return []
+    return found

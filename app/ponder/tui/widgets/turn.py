@@ -151,7 +151,7 @@ class TurnView(Vertical):
         parts = [
             f"{trace.finish.value}: {FINISHES[trace.finish]}",
             f"answer {usage.answer:,} tokens",
-            f"{usage.tokens_per_second:,.0f} tok/s",
+            f"{usage.tokens_per_second:,.0f} tok/s" if usage.tokens_per_second else "",
             duration(usage.seconds),
             *remarks(trace),
             self.model,
