@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import TypeVar
 
-from textual.message import Message
 from textual.pilot import Pilot
 
 from ponder.assembly import Assembled
@@ -17,7 +13,7 @@ from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
 from ponder.errors import PonderError
 from ponder.runner import Runner
 from ponder.session import Session
-from ponder.settings import Settings, TuiSettings
+from ponder.settings import BudgetSettings, Settings, TuiSettings
 from ponder.thinking.effort import Wish
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
@@ -70,7 +66,7 @@ class HeldEngine(ReplayEngine):
         super().__init__(vocab, script, n_ctx=n_ctx)
         self._hold_at = hold_at
         self._next: int | None = None
-        self._failure = failure
+        self._failure: Exception | None = failure
         self._sampled = 0
         self.go_on = threading.Event()
         self.held = False
@@ -78,6 +74,8 @@ class HeldEngine(ReplayEngine):
         self.prompts: list[str] = []
         """What it was asked, as text."""
         self.shut = False
+        self.dead = threading.Event()
+        """Whether it has failed as it was told to."""
 
     def open(
         self,
@@ -93,6 +91,7 @@ class HeldEngine(ReplayEngine):
         while self._hold_at is not None and self._sampled >= self._hold_at:
             if self._failure is not None:
                 failure, self._failure, self._hold_at = self._failure, None, None
+                self.dead.set()
                 raise failure
             self.held = True
             self.go_on.wait(GUARD)
@@ -114,7 +113,7 @@ class HeldEngine(ReplayEngine):
         self.go_on.clear()
         self._hold_at = self._sampled + more
 
-    def fail(self, failure: PonderError) -> None:
+    def fail(self, failure: Exception) -> None:
         """Die where it is held."""
         self._failure = failure
         self.let_go(0)
@@ -166,19 +165,27 @@ class Opener:
         """All that were opened, the first one first."""
         self.opened: list[str] = []
         """What was to be opened."""
-        self.refuse: PonderError | None = None
-        """Why no model can be opened."""
+        self.refusals: dict[str, PonderError] = {}
+        """Why a model cannot be opened, by its name."""
+        self.finished = 0
+        """How often opening has come to an end, whichever."""
         self.gate = threading.Event()
         """Loading takes until it is set."""
         self.gate.set()
 
     def __call__(self, name: str, tell: Callable[[float], None]) -> Assembled:
         self.opened.append(name)
-        tell(0.5)
-        self.gate.wait(GUARD)
-        tell(1.0)
-        if self.refuse is not None:
-            raise self.refuse
+        try:
+            tell(0.5)
+            self.gate.wait(GUARD)
+            tell(1.0)
+            if name in self.refusals:
+                raise self.refusals[name]
+            return self._assembled(name)
+        finally:
+            self.finished += 1
+
+    def _assembled(self, name: str) -> Assembled:
         end = self.vocab.encode("</think>", special=True)[0]
         thought, second, answer = self._parts
         first = transcript(thought, end, [*answer, 257])
@@ -236,9 +243,10 @@ def staged(
     clock: Callable[[], float] | None = None,
     model: str = "r1-7b",
     tui: TuiSettings | None = None,
+    budget: BudgetSettings | None = None,
 ) -> PonderApp:
     """The app as its users have it, but for the engine and the clocks."""
-    settings = Settings(model=model, tui=tui or TuiSettings())
+    settings = Settings(model=model, tui=tui or TuiSettings(), budget=budget or BudgetSettings())
     return PonderApp(
         settings,
         opener,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -187,3 +189,13 @@ async def test_a_job_aside_gives_its_result_or_its_error() -> None:
 
     with pytest.raises(EngineError, match="No"):
         await pump.aside(fail, "aside-test")
+
+
+def test_threads_reach_the_screen_nowhere_else() -> None:
+    crossing = re.compile(r"call_soon_threadsafe|call_from_thread|run_coroutine_threadsafe")
+    room = Path(pump.__file__).parent
+    files = {
+        path.relative_to(room).as_posix(): path.read_text("utf-8") for path in room.rglob("*.py")
+    }
+    assert "screens/chat.py" in files
+    assert [name for name, text in files.items() if crossing.search(text)] == ["pump.py"]

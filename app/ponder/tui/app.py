@@ -7,17 +7,22 @@ opens a model; knows nothing of what happens on them.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
 
 from ponder import paths
+from ponder import settings as settings_file
 from ponder.errors import HistoryError, PonderError
 from ponder.history.recorder import Recorder
 from ponder.history.records import Conversation as Record
@@ -29,6 +34,7 @@ from ponder.thinking.effort import Wish
 from ponder.tui import pump, themes
 from ponder.tui.dialogue import Dialogue
 from ponder.tui.screens.chat import ChatScreen
+from ponder.tui.widgets import answer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.status import StatusLine
 
@@ -41,6 +47,16 @@ Opener = Callable[[str, Callable[[float], None]], "Assembled"]
 
 class Abandoned(Exception):
     """A model is not wanted any more while it loads."""
+
+
+def keep_what_is_there() -> None:
+    """Spare the garbage collector what stays anyway.
+
+    To look through all of it was measured to hold up a stream for 50 ms every few seconds.
+    """
+    gc.unfreeze()  # the model that was there before has gone
+    gc.collect()
+    gc.freeze()
 
 
 class PonderApp(App[int]):
@@ -60,7 +76,7 @@ class PonderApp(App[int]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "show_help_panel", "Keys", id="keys", tooltip="List every key"),
+        Binding("f1", "keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
         Binding("ctrl+q", "quit", "Quit", id="quit", show=False, priority=True),
     ]
 
@@ -78,9 +94,14 @@ class PonderApp(App[int]):
         self.settings = settings
         self.clock = clock
         self.loading_model = False
+        self.opening = False
+        """Whether an earlier conversation is on its way."""
         self._opener = opener
         self._first = conversation
         self._leaving = False
+        self._wanted = object()
+        """Stands for the model that was asked for last."""
+        self._kept_theme = ""
         self.model = ""
         """What the model that is loaded was asked for as: a name, or a path."""
         self._recorder_says: Callable[[HistoryError | None], None] = lambda _: None
@@ -99,13 +120,18 @@ class PonderApp(App[int]):
         for theme in themes.OWN:
             self.register_theme(theme)
         wanted = self.settings.tui.theme
+        own, wrong = themes.of_user(paths.themes_dir())
+        for theme in own:
+            self.register_theme(theme)
+        for trouble in wrong:
+            self._warn(trouble)
         try:
-            for theme in themes.of_user(paths.themes_dir()):
-                self.register_theme(theme)
             self.theme = themes.checked(wanted, self.available_themes)
         except PonderError as error:
             self.theme = themes.OWN[0].name
             self._warn(error)
+        self._kept_theme = self.theme
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
         self.set_keymap(self.settings.tui.keys)
         self._recorder_says = pump.Handover(self._history_trouble)
         loop = asyncio.get_running_loop()
@@ -168,12 +194,29 @@ class PonderApp(App[int]):
 
         tell = pump.Handover(show)
 
-        def progress(fraction: float) -> None:
-            if self._leaving:
+        wanted = self._wanted = object()
+
+        def see_that_it_is_wanted() -> None:
+            if self._leaving or self._wanted is not wanted:
                 raise Abandoned
+
+        def progress(fraction: float) -> None:
+            see_that_it_is_wanted()
             tell(fraction)
 
-        opened = await pump.aside(lambda: self._opener(name, progress), "ponder-load")
+        def load() -> Assembled:
+            answer.prepare()
+            opened = self._opener(name, progress)
+            try:
+                see_that_it_is_wanted()
+            except Abandoned:
+                # Nobody waits for it any more, and nobody else would let it go.
+                opened.session.runner.close()
+                raise
+            keep_what_is_there()
+            return opened
+
+        opened = await pump.aside(load, "ponder-load")
         self.dialogue.attach(opened)
         self.model = name
         about = f"{opened.name}: {opened.note}" if opened.note else ""
@@ -201,13 +244,18 @@ class PonderApp(App[int]):
             with History(paths.history_file()) as history:
                 return history.conversation(number), history.turns(number)
 
+        # What is asked meanwhile waits: it belongs into the conversation that comes.
+        self.opening = True
         try:
             record, turns = await pump.aside(read, "ponder-history")
+            self.dialogue.resume(number, turns)
+            await self.chat.show(record.title, turns)
         except PonderError as error:
             self._warn(error)
             return
-        self.dialogue.resume(number, turns)
-        self.chat.show(record.title, turns)
+        finally:
+            self.opening = False
+            self.chat.ready()
         model = self.dialogue.assembled.name if self.dialogue.assembled else ""
         if turns and model and turns[-1].model != model:
             self.notify(
@@ -228,6 +276,40 @@ class PonderApp(App[int]):
             timeout=15,
             markup=False,
         )
+
+    # -- themes and keys --------------------------------------------------------------------
+
+    def _keep_theme(self, theme: Theme) -> None:
+        """A theme that was chosen is there again next time."""
+        if theme.name != self._kept_theme:
+            self._kept_theme = theme.name
+            self._write_theme(theme.name)
+
+    @work(group="settings", exclusive=True)
+    async def _write_theme(self, name: str) -> None:
+        try:
+            await pump.aside(
+                lambda: settings_file.put(paths.config_file(), "tui.theme", name), "ponder-settings"
+            )
+        except PonderError as error:
+            self._warn(error)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: everything that has a key, then what Textual brings."""
+        if screen is self.chat:
+            for binding in self.chat.BINDINGS:
+                if isinstance(binding, Binding) and binding.tooltip:
+                    run = partial(self.call_later, self.chat.run_action, binding.action)
+                    yield SystemCommand(binding.description, binding.tooltip, run)
+        yield from super().get_system_commands(screen)
+
+    def action_keys(self) -> None:
+        """Show every key beside the screen, or hide them again."""
+        # By its name: to import it brings Markdown, which the first paint does not need.
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
 
     # -- the way out ------------------------------------------------------------------------
 

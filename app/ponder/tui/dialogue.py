@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ponder.errors import EngineError, PonderError
-from ponder.session import Answering, fresh_seed
 from ponder.types import (
     AnswerEnd,
     Budget,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ponder.assembly import Assembled
     from ponder.history.recorder import Recorder, Slot
     from ponder.history.records import Turn
+    from ponder.session import Answering
 
 TITLE = 60
 """Characters of a question that name its conversation."""
@@ -40,6 +40,13 @@ class Asked:
     question: str
     answering: Answering
     slot: Slot
+
+
+def _fresh_seed() -> int:
+    # Imported late: sessions bring Jinja, which the first paint does not need.
+    from ponder.session import fresh_seed
+
+    return fresh_seed()
 
 
 class Dialogue:
@@ -55,7 +62,7 @@ class Dialogue:
         self,
         recorder: Recorder,
         now: Callable[[], float] = time.time,
-        seed: Callable[[], int] = fresh_seed,
+        seed: Callable[[], int] = _fresh_seed,
     ) -> None:
         self.recorder = recorder
         self.assembled: Assembled | None = None

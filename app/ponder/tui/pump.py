@@ -3,8 +3,8 @@
 The runner's worker rings a bell; the loop then takes what has happened since, merged, in
 batches no closer together than `INTERVAL`, and never a second batch before the first has
 been painted. A message a token was measured to take 2.6 times as long for the same text and
-to grow a queue without bound. Between bells nothing runs: a busy Python thread beside the
-decode loop costs it dearly.
+to grow a queue without bound. Between bells nothing runs, and where painting is slow it is
+done less often (`SHARE`): a busy Python thread beside the decode loop costs it dearly.
 
 Knows threads and the loop; knows no widget.
 """
@@ -13,16 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ponder.errors import PonderError
-from ponder.session import Answering
 from ponder.types import Event, Prefilled, Span, Text
+
+if TYPE_CHECKING:
+    from ponder.session import Answering
 
 INTERVAL = 1 / 30
 """Seconds between batches at least."""
+SHARE = 1 / 16
+"""Of the time of the loop's thread, what a batch may take: all that it takes is taken from a
+model that uses every core."""
+PATIENCE = 0.2
+"""Seconds between batches at most, whatever they cost."""
 
 T = TypeVar("T")
 
@@ -66,13 +74,16 @@ async def batches(
     loop = asyncio.get_running_loop()
     wake = asyncio.Event()
     ring: Handover[None] = Handover(lambda _: wake.set())
-    answering.stream.on_event = lambda: ring(None)
     over = False
+    cost = 0.0
     while not over:
-        if not answering.ready():
+        # The bell hangs only while somebody waits for it: each time it rings, this thread wakes.
+        answering.stream.on_event = lambda: ring(None)
+        while not answering.ready():
             await wake.wait()
-        wake.clear()
-        began = loop.time()
+            wake.clear()
+        answering.stream.on_event = None
+        began, busy = loop.time(), time.thread_time()
         events, failure, over = _drain(answering)
         if events:
             yield tuple(merged(events))
@@ -80,6 +91,11 @@ async def batches(
             raise failure
         if not over:
             await asyncio.sleep(max(0.0, interval - (loop.time() - began)))
+            # By now it has been painted. Until there is text, nobody is made to wait for it.
+            if any(isinstance(event, Text) for event in events):
+                cost = (cost + time.thread_time() - busy) / 2
+                pause = min(cost / SHARE, PATIENCE) - (loop.time() - began)
+                await asyncio.sleep(max(0.0, pause))
 
 
 def _drain(answering: Answering) -> tuple[list[Event], PonderError | None, bool]:

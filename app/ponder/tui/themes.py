@@ -14,6 +14,9 @@ from typing import Any
 
 import msgspec
 from textual.color import Color, ColorParseError
+from textual.css.errors import StylesheetError
+from textual.css.stylesheet import Stylesheet
+from textual.css.tokenizer import TokenError
 from textual.theme import Theme
 
 from ponder.errors import SettingsError, UnknownName
@@ -50,19 +53,23 @@ OWN = (
 )
 """The first one is the default."""
 
-_COLOURS = {f.name for f in fields(Theme)} - {"name", "dark", "variables", "ansi"}
+_NUMBERS = {"luminosity_spread", "text_alpha"}
+_COLOURS = {f.name for f in fields(Theme)} - {"name", "dark", "variables", "ansi"} - _NUMBERS
 _FIELDS = sorted({f.name for f in fields(Theme)} - {"name"})
+_VARIABLE = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def of_user(folder: Path) -> Iterable[Theme]:
-    """The themes in a folder, by file name; none where there is no folder.
-
-    Raises:
-        SettingsError: one of them cannot be used; names the file and what is wrong.
-    """
+def of_user(folder: Path) -> tuple[list[Theme], list[SettingsError]]:
+    """The themes in a folder, by file name, and what is wrong with those that cannot be used."""
+    good: list[Theme] = []
+    wrong: list[SettingsError] = []
     for path in sorted(folder.glob("*.toml")):
-        yield read(path)
+        try:
+            good.append(read(path))
+        except SettingsError as error:
+            wrong.append(error)
+    return good, wrong
 
 
 def read(path: Path) -> Theme:
@@ -89,11 +96,16 @@ def read(path: Path) -> Theme:
         )
     if "primary" not in told:
         raise SettingsError(f"{path} does not set primary.", "Every theme needs that colour.")
-    for key in _COLOURS & set(told):
+    for key in sorted(_COLOURS & set(told)):
         _check_colour(path, key, told[key])
-    for key, kind in (("dark", bool), ("variables", dict)):
+    for key in sorted(_NUMBERS & set(told)):
+        if isinstance(told[key], bool) or not isinstance(told[key], float | int):
+            raise SettingsError(f"{path}: {key} = {told[key]!r} is no number.", hint)
+    for key, kind in (("dark", bool), ("ansi", bool), ("variables", dict)):
         if key in told and not isinstance(told[key], kind):
             raise SettingsError(f"{path}: {key} = {told[key]!r} is no {kind.__name__}.", hint)
+    for key, value in told.get("variables", {}).items():
+        _check_variable(path, key, value)
     return Theme(name=name, **told)
 
 
@@ -109,6 +121,27 @@ def checked(name: str, known: Iterable[str]) -> str:
     return name
 
 
+def _check_variable(path: Path, key: str, value: Any) -> None:
+    """Textual ends with the first variable that its style sheet cannot use."""
+    style = key.endswith("style")
+    if isinstance(value, str) and _VARIABLE.fullmatch(key):
+        known = Theme("", "red").to_color_system().generate()
+        sheet = Stylesheet(variables={**known, key: value})
+        sheet.add_source(f"* {{ {'text-style' if style else 'color'}: ${key}; }}")
+        try:
+            sheet.parse()
+        except (StylesheetError, TokenError):
+            pass
+        else:
+            return
+    raise SettingsError(
+        f"{path}: {key} = {value!r} is no {'text style' if style else 'colour'}.",
+        'A text style is written as "bold italic".'
+        if style
+        else 'A colour is written as "#8ab4f8" or "teal".',
+    )
+
+
 def _check_colour(path: Path, key: str, value: Any) -> None:
     if isinstance(value, str):
         try:
@@ -117,8 +150,6 @@ def _check_colour(path: Path, key: str, value: Any) -> None:
             pass
         else:
             return
-    if isinstance(value, float | int) and key in ("luminosity_spread", "text_alpha"):
-        return
     raise SettingsError(
         f"{path}: {key} = {value!r} is no colour.", 'A colour is written as "#8ab4f8" or "teal".'
     )

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from ponder.errors import PonderError
 from ponder.thinking import effort
 from ponder.thinking.effort import Wish
+from ponder.tui.widgets.field import Field
 
 
 class BudgetScreen(ModalScreen[Wish | None]):
@@ -33,7 +34,7 @@ class BudgetScreen(ModalScreen[Wish | None]):
         """A field for a number, and the efforts."""
         with Vertical(classes="dialog"):
             yield Label("Thinking budget", classes="dialog-title")
-            yield Input(placeholder=f"{self._wish.label}; or 512, 2k, low, off …")
+            yield Field(placeholder=f"{self._wish.label}; or 512, 2k, low, off …")
             yield Static(id="problem", markup=False)
             yield OptionList(
                 *(Option(f"{name:8} {_tokens(name)}", id=name) for name in effort.EFFORTS)

@@ -116,6 +116,8 @@ class ChatScreen(Screen[None]):
         self.wish = wish
         self._queued = ""
         """What the composer holds, where it is to be asked as soon as that is possible."""
+        self._levers = False
+        """Whether the footer shows the keys that change a thinking."""
 
     @property
     def ponder(self) -> PonderApp:
@@ -139,7 +141,7 @@ class ChatScreen(Screen[None]):
     @on(Composer.Asked)
     def ask(self, message: Composer.Asked) -> None:
         """Ask what was sent off, or as soon as there is somebody to ask."""
-        if self.dialogue.running is not None or self.ponder.loading_model:
+        if self._awaited:
             message.composer.give_back(message.draft)
             self._queued = message.composer.text
             self.show_budget()
@@ -155,11 +157,20 @@ class ChatScreen(Screen[None]):
 
     def ready(self) -> None:
         """Somebody can be asked again."""
-        if self._queued and self.dialogue.running is None and not self.ponder.loading_model:
+        if self._queued and not self._awaited:
             self._queued = ""
             self.query_one(Composer).action_ask()
         self.show_budget()
         self.refresh_bindings()
+
+    @property
+    def _awaited(self) -> str:
+        """What comes before the next question; empty if it can be asked at once."""
+        if self.ponder.loading_model:
+            return "the model has loaded"
+        if self.ponder.opening:
+            return "the conversation is there"
+        return "this is answered" if self.dialogue.running is not None else ""
 
     def _ask(self, question: str) -> bool:
         """Ask; false if that was not possible, and the user was told why."""
@@ -176,7 +187,6 @@ class ChatScreen(Screen[None]):
         status.title = status.title or title(question)
         self.post_message(self.Began(question))
         self._follow(asked)
-        self.refresh_bindings()
         return True
 
     @work(group="question")
@@ -188,9 +198,11 @@ class ChatScreen(Screen[None]):
             self.ponder.settings.tui,
             self.ponder.clock,
             asked.slot,
+            floor=self.ponder.settings.budget.floor,
         )
         conversation = self.query_one(Conversation)
         await conversation.add(view)
+        self._show_levers()
         ticking = self.set_interval(1.0, view.trace_view.tick)
         try:
             async for events in pump.batches(asked.answering):
@@ -217,6 +229,12 @@ class ChatScreen(Screen[None]):
                         assembled.engine.n_ctx,
                     )
                 self.post_message(self.Ended(event.trace))
+        if self.thinking is not self._levers:
+            self._show_levers()
+
+    def _show_levers(self) -> None:
+        """In the footer. Only when a key begins or ceases to do something: it is made anew."""
+        self._levers = self.thinking
         self.refresh_bindings()
 
     def _tell(self, error: PonderError) -> None:
@@ -296,7 +314,7 @@ class ChatScreen(Screen[None]):
         """By a page, whatever has the focus."""
         conversation = self.query_one(Conversation)
         step = max(1, conversation.size.height - 2)
-        conversation.scroll_relative(y=pages * step, animate=False)
+        conversation.move(pages * step)
 
     def action_bottom(self) -> None:
         """To the end, and follow it again."""
@@ -311,8 +329,7 @@ class ChatScreen(Screen[None]):
         budget = f"budget: {self.wish.label}" + (f", at least {floor:,}" if floor else "")
         composer.border_title = budget
         if self._queued:
-            wait = "the model has loaded" if self.ponder.loading_model else "this is answered"
-            composer.border_subtitle = f"asked when {wait} · esc takes it back"
+            composer.border_subtitle = f"asked when {self._awaited} · esc takes it back"
         else:
             composer.border_subtitle = "enter asks · ctrl+j new line"
 
@@ -391,6 +408,6 @@ class ChatScreen(Screen[None]):
         conversation.anchor()
         self.refresh_bindings()
 
-    def show(self, name: str, turns: Sequence[Turn]) -> None:
+    async def show(self, name: str, turns: Sequence[Turn]) -> None:
         """Show a conversation of the past."""
-        self._show_conversation(name, turns)
+        await self._show_conversation(name, turns).wait()

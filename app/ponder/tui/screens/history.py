@@ -20,6 +20,7 @@ from ponder.history.records import Conversation, Hit
 from ponder.history.store import History
 from ponder.printable import safe
 from ponder.tui.pump import aside
+from ponder.tui.widgets.field import Field
 
 SHOWN = 200
 """Conversations and hits that are listed at most: a search finds the others."""
@@ -37,7 +38,7 @@ class HistoryScreen(ModalScreen[int | None]):
         """A field to search in answers and thinking, and what it finds."""
         with Vertical(classes="dialog wide"):
             yield Label("Earlier conversations", classes="dialog-title")
-            yield Input(placeholder="search questions, answers and thinking")
+            yield Field(placeholder="search questions, answers and thinking")
             yield OptionList()
             yield Static(id="problem", markup=False)
 
@@ -101,7 +102,9 @@ class HistoryScreen(ModalScreen[int | None]):
 def _conversation(item: Conversation) -> Option:
     turns = "1 turn" if item.turns == 1 else f"{item.turns} turns"
     line = Content.assemble(
-        (f"{when(item.updated)}  ", "dim"), safe(item.title), (f"  {turns} · {item.model}", "dim")
+        (f"{when(item.updated)}  ", "dim"),
+        safe(item.title),
+        (f"  {turns} · {safe(item.model)}", "dim"),
     )
     return Option(line, id=str(item.id))
 

@@ -17,6 +17,7 @@ from ponder import paths
 from ponder.errors import PonderError
 from ponder.library.local import Entry
 from ponder.printable import safe
+from ponder.tui.widgets.field import Field
 
 
 class ModelScreen(ModalScreen[str | None]):
@@ -41,7 +42,7 @@ class ModelScreen(ModalScreen[str | None]):
         """A filter that takes paths as well, and the list."""
         with Vertical(classes="dialog wide"):
             yield Label("Model", classes="dialog-title")
-            yield Input(placeholder="filter, or the path of a GGUF file")
+            yield Field(placeholder="filter, or the path of a GGUF file")
             yield OptionList()
             yield Static(id="fetch", markup=False)
 

@@ -6,19 +6,38 @@ obeyed, no link is opened by a click, HTML is shown as text.
 
 from __future__ import annotations
 
-from markdown_it import MarkdownIt
-from textual import on
+from functools import cache
+from typing import TYPE_CHECKING
+
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Markdown, Static
+from textual.widgets import Static
 
 from ponder.printable import safe
 from ponder.types import Span
 
+if TYPE_CHECKING:
+    # Imported late: Markdown takes as long to import as a tenth of the time to the first paint.
+    from markdown_it import MarkdownIt
+    from textual.widgets import Markdown
 
+
+@cache
 def parser() -> MarkdownIt:
-    r"""Markdown without HTML, and with backslashes kept: `\(` and `\[` are mathematics here."""
+    r"""Markdown without HTML, and with backslashes kept: `\(` and `\[` are mathematics here.
+
+    One for all pieces of all answers: to make one takes longer than to read a piece with it.
+    """
+    from markdown_it import MarkdownIt
+
     return MarkdownIt("gfm-like", {"html": False}).disable("escape")
+
+
+def prepare() -> None:
+    """Import and compile what the first answer would have to wait for; on any thread."""
+    from textual.widgets import Markdown  # noqa: F401 - imported to have been imported
+
+    parser().parse("www.example.org")
 
 
 class AnswerView(Vertical):
@@ -30,6 +49,8 @@ class AnswerView(Vertical):
 
     async def write(self, span: Span) -> None:
         """Add a piece of it."""
+        from textual.widgets import Markdown
+
         text = safe(span.text)
         last = self.children[-1] if self.children else None
         if span.forced:
@@ -46,8 +67,7 @@ class AnswerView(Vertical):
             await self.mount(last)
         await last.append(text)
 
-    @on(Markdown.LinkClicked)
-    def tell_link(self, message: Markdown.LinkClicked) -> None:
+    def on_markdown_link_clicked(self, message: Markdown.LinkClicked) -> None:
         """A link out of a model's mouth is shown, never followed."""
         message.stop()
         self.notify(safe(message.href), title="Link", markup=False)

@@ -5,13 +5,18 @@ Knows text and keys; knows nothing of models. What could not be asked stays in i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
+
+from ponder.printable import safe
 
 LONG_PASTE = 20_000
 """Characters from which a paste is kept aside and only named in the text: laying out a
@@ -48,10 +53,19 @@ class Composer(TextArea):
     @property
     def question(self) -> str:
         """What is asked, pastes that were kept aside included."""
-        text = self.text
-        for name, pasted in self._pasted.items():
-            text = text.replace(name, pasted)
-        return text.strip()
+        if not self._pasted:
+            return self.text.strip()
+        # All at once: a paste may hold the name of another one.
+        names = "|".join(map(re.escape, self._pasted))
+        return re.sub(names, lambda name: self._pasted[name.group()], self.text).strip()
+
+    def get_line(self, line_index: int) -> Text:
+        """How a line looks: what a terminal would obey is shown as a picture of itself."""
+        return Text(safe(self.document.get_line(line_index)), end="", no_wrap=True)
+
+    def render_line(self, y: int) -> Strip:
+        """A row; where there is no room at all Textual fails at wrapping its placeholder."""
+        return super().render_line(y) if self.content_size.width > 0 else Strip.blank(0)
 
     def give_back(self, draft: str) -> None:
         """Put what was sent off before what has been written since."""

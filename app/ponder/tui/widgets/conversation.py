@@ -5,13 +5,11 @@ Knows turns and scrolling; knows nothing of sessions.
 
 from __future__ import annotations
 
-from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from ponder.tui.widgets.trace import TraceView
 from ponder.tui.widgets.turn import TurnView
 
 WELCOME = """\
@@ -48,6 +46,21 @@ class Conversation(VerticalScroll):
         """All turns, the first one first."""
         return list(self.query_children(TurnView))
 
+    def move(self, rows: int) -> None:
+        """Scroll by so many rows; at the end it is followed again."""
+        self.scroll_relative(y=rows, animate=False, immediate=True)
+        # Textual lets go of the end also where there was nothing to scroll.
+        if self.following:
+            self.anchor()
+
+    def action_scroll_up(self) -> None:
+        """By a row."""
+        self.move(-1)
+
+    def action_scroll_down(self) -> None:
+        """By a row."""
+        self.move(1)
+
     async def add(self, *turns: TurnView) -> None:
         """Show more turns, and go to the end."""
         self.query_one("#welcome").display = False
@@ -71,10 +84,3 @@ class Conversation(VerticalScroll):
         notice = self.query_one("#trouble", Static)
         notice.update(text)
         notice.display = bool(text)
-
-    @on(TraceView.Chosen)
-    def look_there(self) -> None:
-        """Whoever unfolds an old trace wants to see it, not the end."""
-        running = bool(self.turns) and self.turns[-1].running
-        if self.max_scroll_y > 0 and not running:
-            self.release_anchor()

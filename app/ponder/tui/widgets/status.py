@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from ponder import offline
 from ponder.printable import safe
 from ponder.tui.labels import bar
 
@@ -30,7 +31,7 @@ class StatusLine(Widget):
 
     def render(self) -> RenderResult:
         """Title on the left, facts on the right; the title gives way."""
-        facts = []
+        facts = ["offline"] if offline.layers() else []
         if self.unsaved:
             facts.append("not saved")
         used, there = self.context

@@ -72,6 +72,7 @@ class TraceView(Vertical):
         fold_when_done: whether it folds when its thinking is over.
         clock: seconds, steady.
         chosen: whether somebody had unfolded (True) or folded (False) it earlier.
+        floor: thinking tokens below which an end is withdrawn without being asked for.
     """
 
     class Chosen(Message):
@@ -89,6 +90,7 @@ class TraceView(Vertical):
         fold_when_done: bool,
         clock: Callable[[], float],
         chosen: bool | None = None,
+        floor: int = 0,
     ) -> None:
         super().__init__()
         self.standing = Standing()
@@ -96,6 +98,7 @@ class TraceView(Vertical):
         self._tail = tail
         self._fold_when_done = fold_when_done
         self._clock = clock
+        self._floor = floor
         self._by_hand = chosen is not None
         if chosen is not None:
             self.fold = Fold.OPEN if chosen else Fold.CLOSED
@@ -151,7 +154,7 @@ class TraceView(Vertical):
         self.standing.budget = event.budget
         if event.event.change is BudgetChange.WAIT:
             self.standing.waits += 1
-        elif event.event.change is BudgetChange.WITHDRAWN:
+        elif event.event.change is BudgetChange.WITHDRAWN and event.event.at >= self._floor:
             self.standing.waits = max(0, self.standing.waits - 1)
         self._show()
 
@@ -196,6 +199,12 @@ class TraceView(Vertical):
     def toggle(self) -> None:
         """Unfold what is closed, close what is open; from the tail, unfold."""
         self._by_hand = True
+        if self.standing.phase is Phase.OVER:
+            # Whoever unfolds an old trace wants to see it, not the end. At once: a message
+            # would come after the layout.
+            for node in self.ancestors:
+                if isinstance(node, Widget) and node.is_anchored:
+                    node.release_anchor()
         self.fold = Fold.CLOSED if self.fold is Fold.OPEN else Fold.OPEN
         self._show()
         self.post_message(self.Chosen(self, self.fold is Fold.CLOSED))

@@ -9,13 +9,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.segment import Segment
-from textual.geometry import Size
+from rich.style import Style
+from textual.cache import LRUCache
+from textual.geometry import Region, Size
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
 from ponder.printable import safe
-from ponder.tui.wrapping import Wrapped
+from ponder.tui.wrapping import Piece, Wrapped
+
+PAINTED = 256
+"""Rows that are kept as they were painted: a tail that moves up is then hardly any work."""
 
 
 class TraceText(Widget):
@@ -27,6 +32,10 @@ class TraceText(Widget):
         super().__init__()
         self._wrapped = Wrapped()
         self._limit: int | None = None
+        self._look = (0, Style(), Style())
+        """Width and styles of all rows; worked out once a paint."""
+        self._painted: LRUCache[int, tuple[list[Piece], Strip]] = LRUCache(PAINTED)
+        """By row: what was painted, and how it looks. A row that changes is another list."""
 
     @property
     def text(self) -> str:
@@ -50,11 +59,16 @@ class TraceText(Widget):
 
     def append(self, text: str, forced: bool = False) -> None:
         """Add text at the end; control characters are shown, not obeyed."""
-        before = self._height
-        if not self._wrapped.height:
+        rows, height = self._wrapped.height, self._height
+        if not rows:
             text = text.lstrip("\n")
         self._wrapped.append(safe(text), forced)
-        self.refresh(layout=self._height != before)
+        if self._height != height:
+            self.refresh(layout=True)
+        elif self._wrapped.height == rows:
+            self.refresh(Region(0, height - 1, self.size.width, 1))
+        else:
+            self.refresh()
 
     @property
     def _height(self) -> int:
@@ -71,23 +85,34 @@ class TraceText(Widget):
             self._wrapped.resize(width)
         return self._height
 
-    def render_line(self, y: int) -> Strip:
-        """One visible row."""
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The visible rows."""
         width = self.size.width
         if width > 0 and width != self._wrapped.width:
             self._wrapped.resize(width)
-        style = self.rich_style
+        forced = self.get_component_rich_style("trace--forced")
+        if self.app.no_color:
+            forced += Style(underline=True)
+        look = (width, self.rich_style, forced)
+        if look != self._look:
+            self._look = look
+            self._painted.clear()
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """One visible row."""
+        width, style, forced = self._look
         at = self._wrapped.height - self._height + y
         if not 0 <= y < self._height:
             return Strip.blank(width, style)
-        forced = self.get_component_rich_style("trace--forced")
-        if self.app.no_color:
-            forced += forced.__class__(underline=True)
-        strip = Strip(
-            Segment(text, style + forced if is_forced else style)
-            for text, is_forced in self._wrapped.rows[at]
-        )
+        row = self._wrapped.rows[at]
         selection = self.text_selection
+        painted = self._painted.get(at)
+        if painted is not None and painted[0] is row and selection is None:
+            return painted[1]
+        strip = Strip(
+            Segment(text, style + forced if is_forced else style) for text, is_forced in row
+        )
         if selection is not None and (span := selection.get_span(at)) is not None:
             start, end = span
             end = strip.cell_length if end == -1 else end
@@ -95,7 +120,10 @@ class TraceText(Widget):
             start, end = min(start, strip.cell_length), min(end, strip.cell_length)
             before, inside, after = strip.divide([start, end, strip.cell_length])
             strip = Strip.join([before, inside.apply_style(chosen), after])
-        return strip.crop_extend(0, width, style).apply_offsets(0, at)
+        strip = strip.crop_extend(0, width, style).apply_offsets(0, at)
+        if selection is None:
+            self._painted[at] = (row, strip)
+        return strip
 
     @property
     def allow_select(self) -> bool:

@@ -47,6 +47,7 @@ class TurnView(Vertical):
         clock: seconds, steady.
         slot: what the history calls this turn.
         folded: what somebody chose for its trace earlier.
+        floor: thinking tokens it is to have at least.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class TurnView(Vertical):
         clock: Callable[[], float],
         slot: Slot,
         folded: bool | None = None,
+        floor: int = 0,
     ) -> None:
         super().__init__()
         self.question = question
@@ -69,6 +71,7 @@ class TurnView(Vertical):
             settings.fold_when_done,
             clock,
             None if folded is None else not folded,
+            floor,
         )
         self._answer = AnswerView()
 

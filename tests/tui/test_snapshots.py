@@ -1,0 +1,205 @@
+"""Pictures of the screens. A change of looks is seen here, and accepted with --snapshot-update.
+
+The engine recites, the clocks stand still, no cursor blinks: the same picture each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, TextArea
+
+from ponder import paths
+from ponder.errors import EngineError, NotAModel
+from ponder.history.store import History
+from ponder.settings import TuiSettings
+from ponder.tui.app import PonderApp
+from ponder.tui.screens.history import HistoryScreen
+from ponder.tui.screens.models import ModelScreen
+from ponder.types import Budget, Channel, Sampling, Span
+from tui.play import Play
+from tui.screenshot import painted
+from tui.stage import NOON, SECOND, Opener, staged, typed
+
+Scene = Callable[[Play], Awaitable[None]]
+Compare = Callable[..., bool]
+SIZES = pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=lambda size: f"{size[0]}")
+
+
+@pytest.fixture(autouse=True)
+def same_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No cursor blinks, and it is the same time in all places."""
+    monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda _: None)
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def shows(snap_compare: Compare) -> Callable[..., bool]:
+    """Plays a scene, and compares what is on the screen at its end."""
+
+    def compare(
+        opener: Opener, scene: Scene, size: tuple[int, int], tui: TuiSettings | None = None
+    ) -> bool:
+        app: PonderApp = staged(opener, tui=tui)
+
+        async def play(pilot: Pilot[int]) -> None:
+            playing = Play(app, pilot, opener)
+            await playing.loaded()
+            await scene(playing)
+
+        try:
+            return snap_compare(app, terminal_size=size, run_before=play)
+        finally:
+            app.close()
+
+    return compare
+
+
+async def nothing(play: Play) -> None:
+    """Just look."""
+
+
+async def answered(play: Play) -> None:
+    await play.ask_and_hold()
+    play.engine.let_go()
+    await play.idle()
+
+
+@SIZES
+def test_empty(shows: Compare, size: tuple[int, int]) -> None:
+    assert shows(Opener(), nothing, size)
+
+
+@SIZES
+def test_thinking_with_a_wait_asked_for(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await play.ask_and_hold()
+        await play.press("f4")
+        play.engine.let_go(20)
+        await play.held()
+
+    assert shows(Opener(second=SECOND, hold_at=30), scene, size)
+
+
+@SIZES
+def test_folded_while_it_thinks(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await play.ask_and_hold()
+        await play.press("ctrl+t", "ctrl+t")
+        await play.send("And in raspberry?")
+
+    assert shows(Opener(hold_at=40), scene, size)
+
+
+@SIZES
+def test_answered(shows: Compare, size: tuple[int, int]) -> None:
+    assert shows(Opener(hold_at=30), answered, size)
+
+
+def test_answered_in_light_colours(shows: Compare) -> None:
+    tui = TuiSettings(theme="ponder-light")
+    assert shows(Opener(hold_at=30), answered, (80, 24), tui)
+
+
+@SIZES
+def test_answered_unfolded_with_forced_text(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await play.ask_and_hold()
+        await play.press("f4", "ctrl+t")
+        play.engine.let_go(60)
+        await play.held()
+        await play.press("f2")
+        play.engine.let_go()
+        await play.idle()
+
+    assert shows(Opener(second=SECOND, hold_at=30), scene, size)
+
+
+@SIZES
+def test_failed(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await play.ask_and_hold()
+        play.engine.fail(
+            EngineError("The GPU has no memory left.", "Choose a smaller model with ctrl+o.")
+        )
+        await play.idle()
+
+    assert shows(Opener(hold_at=40), scene, size)
+
+
+@SIZES
+def test_without_a_model(shows: Compare, size: tuple[int, int]) -> None:
+    opener = Opener()
+    opener.refusals["r1-7b"] = NotAModel(
+        "r1-7b is not on this machine.", "Fetch it: curl -L --fail -o models/r1-7b.gguf URL"
+    )
+    assert shows(opener, nothing, size)
+
+
+@SIZES
+def test_a_wrong_budget(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await play.press("ctrl+b")
+        await typed(play.pilot, "lots")
+        await play.press("enter")
+
+    assert shows(Opener(), scene, size)
+
+
+@SIZES
+def test_models(shows: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    # The dialog names the folder of the models, and a picture must not.
+    monkeypatch.chdir(paths.config_file().parent.parent)
+    monkeypatch.setenv("PONDER_HOME", "ponder-home")
+    models = paths.models_dir()
+    models.mkdir(parents=True)
+    for name in ("r1-7b", "my-finetune-of-r1-7b-for-chess"):
+        (models / f"{name}.gguf").write_bytes(b"GGUF")
+
+    async def scene(play: Play) -> None:
+        await play.press("ctrl+o")
+        await play.until(lambda: isinstance(play.app.screen, ModelScreen))
+        # The catalogue grows; this part of it stays.
+        await typed(play.pilot, "r1-7")
+        await play.press("down", "down", "down")
+
+    assert shows(Opener(), scene, size)
+
+
+@SIZES
+def test_history_with_hits(shows: Compare, size: tuple[int, int]) -> None:
+    told = [
+        ("How heavy is a marble of lead?", "Lead has a density of 11.34 g/cm³.", "About 47 g."),
+        ("Who discovered helium?", "Janssen and Lockyer; lead no further.", "Janssen."),
+        ("Why is the sky blue?", "Rayleigh scattering.", "Short waves are scattered most."),
+        ("How do I lead a meeting with people who never come on time?", "Hm.", "Begin on time."),
+    ]
+    with History(paths.history_file()) as history:
+        for hours, (question, thought, answer) in enumerate(told):
+            at = NOON - 36_000 * hours
+            number = history.new_conversation(question, "r1-7b", "", at)
+            turn = history.begin_turn(number, question, "r1-7b", Budget(), Sampling(), at)
+            history.append(turn, [Span(Channel.THOUGHT, thought), Span(Channel.ANSWER, answer)])
+
+    async def scene(play: Play) -> None:
+        await play.press("ctrl+r")
+        await play.until(lambda: isinstance(play.app.screen, HistoryScreen))
+        await typed(play.pilot, "lead")
+        listed = play.dialog(HistoryScreen).query_one(OptionList)
+        await play.until(lambda: listed.option_count == 3)
+
+    assert shows(Opener(), scene, size)
+
+
+async def test_the_picture_in_the_readme_is_true() -> None:
+    kept = Path(__file__).parents[2] / "docs" / "chat.svg"
+    assert kept.read_text("utf-8") == await painted(), "The chat looks otherwise: make screenshot"
