@@ -7,6 +7,7 @@ from rich.style import Style
 
 from ponder.settings import BudgetSettings, TuiSettings
 from ponder.thinking.effort import Wish
+from ponder.tui.screens.budget import BudgetScreen
 from ponder.tui.screens.chat import ChatScreen
 from ponder.tui.widgets.trace_text import TraceText
 from ponder.types import BudgetChange, Finish, Trace
@@ -240,6 +241,15 @@ async def test_users_keys_pull_the_levers() -> None:
         play.engine.let_go()
         await play.idle()
         assert trace_of(play).finish is Finish.USER
+
+
+async def test_a_key_for_an_action_that_there_is_not_is_told_of() -> None:
+    opener = Opener()
+    tui = TuiSettings(keys={"answer": "f9", "budget": "f10"})
+    async with playing(staged(opener, tui=tui), opener) as play:
+        assert any("'answer'" in told and "answer-now" in told for told in play.notices)
+        await play.press("f10")
+        assert isinstance(play.app.screen, BudgetScreen)
 
 
 # -- without thinking ----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from textual.theme import Theme
 
 from ponder import paths
 from ponder import settings as settings_file
-from ponder.errors import HistoryError, PonderError
+from ponder.errors import HistoryError, PonderError, UnknownName
 from ponder.history.recorder import Recorder
 from ponder.history.records import Conversation as Record
 from ponder.history.records import Turn
@@ -132,7 +132,7 @@ class PonderApp(App[int]):
             self._warn(error)
         self._kept_theme = self.theme
         self.theme_changed_signal.subscribe(self, self._keep_theme)
-        self.set_keymap(self.settings.tui.keys)
+        self._set_keys(self.settings.tui.keys)
         self._recorder_says = pump.Handover(self._history_trouble)
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
@@ -302,6 +302,14 @@ class PonderApp(App[int]):
                     run = partial(self.call_later, self.chat.run_action, binding.action)
                     yield SystemCommand(binding.description, binding.tooltip, run)
         yield from super().get_system_commands(screen)
+
+    def _set_keys(self, keys: dict[str, str]) -> None:
+        """The user's keys; an action that there is not is told of, the others are set."""
+        bindings = [*self.BINDINGS, *self.chat.BINDINGS]
+        known = {binding.id for binding in bindings if isinstance(binding, Binding) and binding.id}
+        for wrong in sorted(set(keys) - known):
+            self._warn(UnknownName("action in [tui.keys]", wrong, known))
+        self.set_keymap({name: key for name, key in keys.items() if name in known})
 
     def action_keys(self) -> None:
         """Show every key beside the screen, or hide them again."""

@@ -384,28 +384,21 @@ class ChatScreen(Screen[None]):
 
     @work(group="conversation", exclusive=True)
     async def _show_conversation(self, name: str, turns: Sequence[Turn]) -> None:
-        conversation = self.query_one(Conversation)
         status = self.query_one(StatusLine)
         status.title = name
         status.context = (0, 0)
-        await conversation.clear()
-        settings = self.ponder.settings.tui
         views = [
             TurnView(
                 turn.question,
                 turn.model,
-                settings,
+                self.ponder.settings.tui,
                 self.ponder.clock,
                 self.dialogue.recorder.existing_turn(turn.id),
                 turn.folded,
             )
             for turn in turns
         ]
-        if views:
-            await conversation.add(*views)
-        for view, turn in zip(views, turns, strict=True):
-            await view.restore(turn.spans, turn.trace, turn.error)
-        conversation.anchor()
+        await self.query_one(Conversation).restore(views, turns)
         self.refresh_bindings()
 
     async def show(self, name: str, turns: Sequence[Turn]) -> None:

@@ -5,11 +5,14 @@ Knows turns and scrolling; knows nothing of sessions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from ponder.history.records import Turn
 from ponder.tui.widgets.turn import TurnView
 
 WELCOME = """\
@@ -71,6 +74,15 @@ class Conversation(VerticalScroll):
         """Show none."""
         await self.query_children(TurnView).remove()
         self.query_one("#welcome").display = True
+
+    async def restore(self, views: Sequence[TurnView], turns: Sequence[Turn]) -> None:
+        """Show turns of the past, and nothing else."""
+        await self.clear()
+        if views:
+            await self.add(*views)
+        for view, turn in zip(views, turns, strict=True):
+            await view.restore(turn.spans, turn.trace, turn.error)
+        self.anchor()
 
     def note(self, text: str) -> None:
         """Say something about the model where a newcomer looks."""

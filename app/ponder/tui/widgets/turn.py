@@ -136,7 +136,10 @@ class TurnView(Vertical):
 
     def fail(self, error: PonderError) -> None:
         """The engine died: what came so far stays."""
-        self._trace_view.settle(Standing(unfinished=True, think=self._trace_view.standing.think))
+        standing = self._trace_view.standing
+        if standing.finish is None:
+            standing = Standing(unfinished=True, think=standing.think)
+        self._trace_view.settle(standing)
         hint = f"\n{error.hint}" if error.hint else ""
         self._tell(f"{error.message}{hint}", trouble=True)
 
