@@ -25,6 +25,11 @@ def config_file() -> Path:
     return (_home() or platformdirs.user_config_path("ponder", appauthor=False)) / "config.toml"
 
 
+def user_catalogue() -> Path:
+    """The user's own models and dialects, `models.toml` beside the settings."""
+    return config_file().parent / "models.toml"
+
+
 def models_dir() -> Path:
     """Where weights are kept."""
     return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "models"
