@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ponder.engines.llama import LlamaConfig, LlamaEngine
-from ponder.engines.llama.gguf_header import read_header
 from ponder.engines.llama.vocab import vocabulary_of
 from ponder.errors import InputError, NotAModel, PonderError, UnsupportedModel
+from ponder.gguf_header import read_header
 
 LOADER = """
 import json, os, signal, sys
@@ -398,6 +398,33 @@ def test_a_header_tells_its_facts(builtin: Path, tmp_path: Path) -> None:
     path = tmp_path / "all.gguf"
     path.write_bytes(gguf(*arrays, *keys))
     assert read_header(path).facts == {f"k{kind}": fact for kind, (_, fact) in values.items()}
+    # An array of numbers, one for each layer, may be a fact too.
+    assert read_header(path).lists == {"numbers": (0, 0, 0)}
+
+
+def test_a_header_tells_the_size_of_each_tensor(builtin: Path) -> None:
+    tensors = read_header(builtin).tensors
+    by_name = {tensor.name: tensor for tensor in tensors}
+    assert len(by_name) == 98
+    # Q8_0: blocks of 32 weights, each of 2 + 32 bytes.
+    assert by_name["token_embd.weight"].shape == (256, 2048)
+    assert (by_name["token_embd.weight"].type, by_name["token_embd.weight"].size) == (
+        8, 256 * 2048 // 32 * 34,
+    )  # fmt: skip
+    assert by_name["output_norm.weight"].size == 256 * 4
+    assert 0 < builtin.stat().st_size - sum(t.size for t in tensors) < 100_000
+
+
+@pytest.mark.parametrize("cut", [100_000, 4_000_000])
+def test_a_file_cut_short_announces_what_it_should_have_had(
+    tmp_path: Path, whole: bytes, builtin: Path, cut: int
+) -> None:
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(whole[:cut])
+    told, real = read_header(path).tensors, read_header(builtin).tensors
+    assert all(tensor.size >= 0 for tensor in told)
+    # Only what comes last has no next one to be measured by.
+    assert sum(one != other for one, other in zip(told, real, strict=True)) == 1
 
 
 # -- wishes ------------------------------------------------------------------------------------

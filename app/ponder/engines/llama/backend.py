@@ -15,19 +15,23 @@ import llama_cpp.llama_cpp as lib
 from llama_cpp import __version__ as binding_version
 
 _log: deque[tuple[int, str]] = deque(maxlen=400)
-_WARNING, _ERROR, _CONTINUED = 3, 4, 5
-"""GGML_LOG_LEVEL_WARN, _ERROR and _CONT, which goes on with the line before (ggml.h)."""
+_DEBUG, _WARNING, _ERROR, _CONTINUED = 1, 3, 4, 5
+"""GGML_LOG_LEVEL_DEBUG, _WARN, _ERROR and _CONT, which goes on with the line before (ggml.h)."""
 _GPU_TYPES = (1, 2)
 """GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU (ggml-backend.h)."""
 
 
 @lib.llama_log_callback  # type: ignore[untyped-decorator]
 def _keep(level: int, text: bytes, _user_data: Any) -> None:
-    if level == _CONTINUED and _log:
-        level = _log[-1][0]
-    _log.append((level, text.decode("utf-8", "replace")))
+    global _level
+    if level != _CONTINUED:
+        _level = level
+    # A line for every tensor of a large model: it would push out what is looked for here.
+    if _level != _DEBUG:
+        _log.append((_level, text.decode("utf-8", "replace")))
 
 
+_level = 0
 _started = False
 
 

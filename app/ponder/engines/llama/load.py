@@ -16,21 +16,24 @@ import llama_cpp.llama_cpp as lib
 
 from ponder import hardware
 from ponder.engines.llama import backend
-from ponder.engines.llama.gguf_header import LEAST_CONTEXT, read_header
 from ponder.errors import EngineError, InputError, NotAModel, UnsupportedModel
+from ponder.gguf_header import LEAST_CONTEXT, parts, read_header
+from ponder.sizing import (
+    DEFAULT_CONTEXT,
+    GPU_MARGIN,
+    KV_BITS,
+    MAX_SEQUENCES,
+    Outline,
+    batch,
+    kv_bytes,
+    outline_of,
+    slice_size,
+    slots,
+)
 
 KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
 """Types a KV cache can have, with ggml's numbers for them (ggml.h)."""
-_KV_BITS = {
-    "f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5, "q4_0": 4.5,
-}  # fmt: skip
 _FLASH = {"auto": -1, "off": 0, "on": 1}
-DEFAULT_CONTEXT = 32_768
-"""Tokens of context where nothing else is asked for: what DeepSeek evaluates R1 with."""
-_GPU_MARGIN = 1 << 30
-"""Bytes of GPU memory left for graphs and for whoever else uses the device."""
-MAX_SEQUENCES = 256
-"""LLAMA_MAX_SEQ (llama-cparams.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,13 @@ def load(path: Path, config: LlamaConfig, on_progress: Callable[[float], None] |
     header = read_header(path)
     if header.facts.get("tokenizer.ggml.model") == "none":
         raise _mute(path)
+    outline = outline_of(header.facts, header.lists, vocabulary=0)
     backend.start()
     backend.forget_log()
     gpus = [device for device in backend.devices() if device.gpu]
     wanted = config.gpu_layers
-    for layers in _layer_attempts(path, config, gpus) if wanted is None else [wanted]:
-        loaded = _attempt(path, config, layers, on_progress)
+    for layers in _layer_attempts(path, outline, config, gpus) if wanted is None else [wanted]:
+        loaded = _attempt(path, outline, config, layers, on_progress)
         if isinstance(loaded, Loaded):
             return loaded
         failure = loaded
@@ -112,7 +116,7 @@ def _check(config: LlamaConfig) -> None:
             raise InputError(
                 f"There is no {name} {value!r}.", f"Known: {', '.join(sorted(known))}."
             )
-    if _KV_BITS[config.kv_type_v] < 16 and config.flash_attention == "off":
+    if KV_BITS[config.kv_type_v] < 16 and config.flash_attention == "off":
         raise InputError(
             f"A {config.kv_type_v} value cache needs flash attention.",
             "Leave flash attention on auto, or use f16 values.",
@@ -131,16 +135,16 @@ def _check(config: LlamaConfig) -> None:
         raise InputError("Decoding needs at least one thread.")
 
 
-def _layer_attempts(path: Path, config: LlamaConfig, gpus: list[backend.Device]) -> list[int]:
+def _layer_attempts(
+    path: Path, outline: Outline | None, config: LlamaConfig, gpus: list[backend.Device]
+) -> list[int]:
     """Numbers of GPU layers to try, the most first; -1 is all of them."""
     if not gpus or not lib.llama_supports_gpu_offload():
         return [0]
-    facts = read_metadata(path)
-    layers = int(_fact(facts, "block_count") or 0)
-    free = sum(max(0, device.free - _GPU_MARGIN) for device in gpus)
+    layers = outline.layers if outline is not None else 0
+    free = sum(max(0, device.free - GPU_MARGIN) for device in gpus)
     weights = sum(part.stat().st_size for part in parts(path))
-    context = (config.n_ctx or DEFAULT_CONTEXT) * config.n_seqs
-    cache = kv_bytes_per_token(facts, config) * context
+    cache = _kv_bytes(outline, (config.n_ctx or DEFAULT_CONTEXT) * config.n_seqs, config)
     if not layers or weights + cache <= free:
         estimate = layers + 1
     else:
@@ -150,17 +154,12 @@ def _layer_attempts(path: Path, config: LlamaConfig, gpus: list[backend.Device])
     return [-1 if n > layers else n for n in dict.fromkeys(attempts)]
 
 
-def parts(path: Path) -> list[Path]:
-    """The files of a split GGUF (name-00001-of-00003.gguf), or the one file."""
-    stem, found, count = path.stem.rpartition("-of-")
-    if not found or not count.isdigit() or stem[-6:-5] != "-":
-        return [path]
-    siblings = sorted(path.parent.glob(f"{stem[:-6]}-?????-of-{count}{path.suffix}"))
-    return siblings or [path]
-
-
 def _attempt(
-    path: Path, config: LlamaConfig, layers: int, on_progress: Callable[[float], None] | None
+    path: Path,
+    outline: Outline | None,
+    config: LlamaConfig,
+    layers: int,
+    on_progress: Callable[[float], None] | None,
 ) -> Loaded | EngineError:
     params = lib.llama_model_default_params()
     params.n_gpu_layers = layers
@@ -190,7 +189,7 @@ def _attempt(
     try:
         facts = metadata(model)
         _check_model(path, model, facts)
-        return _context(model, facts, config, layers)
+        return _context(model, facts, outline, config, layers)
     except EngineError as error:
         lib.llama_model_free(model)
         if layers == 0 or config.gpu_layers is not None:
@@ -247,22 +246,29 @@ def _check_model(path: Path, model: Any, facts: dict[str, str]) -> None:
         raise UnsupportedModel(f"{path.name} is a diffusion model, which ponder does not run.")
 
 
-def _context(model: Any, facts: dict[str, str], config: LlamaConfig, layers: int) -> Loaded:
+def _context(
+    model: Any,
+    facts: dict[str, str],
+    outline: Outline | None,
+    config: LlamaConfig,
+    layers: int,
+) -> Loaded:
     trained = lib.llama_model_n_ctx_train(model)
-    n_ctx = config.n_ctx or _fitting_context(trained, facts, config)
+    n_ctx = config.n_ctx or _fitting_context(trained, outline, config)
     if n_ctx > trained:
         raise InputError(
             f"A context of {n_ctx:,} tokens is beyond what this model was trained for "
             f"({trained:,}).",
             f"Choose at most {trained:,}.",
         )
-    slice_size = config.slice_size or _slice_size(lib.llama_model_n_params(model), layers)
-    # Closed sequences stay as cached prefixes, so there are more slots than open sequences.
-    n_slots = min(MAX_SEQUENCES, 2 * config.n_seqs + 2)
+    prompt_slice = config.slice_size or slice_size(
+        lib.llama_model_n_params(model), layers != 0, hardware.prefill_threads()
+    )
+    n_slots = slots(config.n_seqs)
     threads = config.threads or hardware.decode_threads()
     params = lib.llama_context_default_params()
     params.n_ctx = n_ctx * config.n_seqs
-    params.n_batch = max(slice_size, 32) + config.n_seqs
+    params.n_batch = batch(prompt_slice, config.n_seqs)
     params.n_ubatch = params.n_batch
     params.n_seq_max = n_slots
     # Without it the context is split evenly between slots, and copying part of one asserts.
@@ -280,29 +286,23 @@ def _context(model: Any, facts: dict[str, str], config: LlamaConfig, layers: int
             "Choose a smaller context, or a smaller KV cache type.",
         )
     backend.forget_log()
-    return Loaded(model, context, n_ctx, config.n_seqs, n_slots, slice_size, layers, facts)
+    return Loaded(model, context, n_ctx, config.n_seqs, n_slots, prompt_slice, layers, facts)
 
 
-def _fitting_context(trained: int, facts: dict[str, str], config: LlamaConfig) -> int:
+def _fitting_context(trained: int, outline: Outline | None, config: LlamaConfig) -> int:
     """The default context, halved until its KV cache fits into half of the free memory."""
     n_ctx = min(trained, DEFAULT_CONTEXT)
-    per_token = kv_bytes_per_token(facts, config) * config.n_seqs
-    while n_ctx > 2048 and n_ctx * per_token > hardware.free_memory() / 2:
+    half = hardware.free_memory() / 2
+    while n_ctx > 2048 and _kv_bytes(outline, n_ctx * config.n_seqs, config) > half:
         n_ctx //= 2
     return n_ctx
 
 
-def _slice_size(params: int, layers: int) -> int:
-    """Prompt tokens that take about a quarter of a second, from the model's size.
-
-    Estimated and not measured, so that the same question is read in the same slices, and
-    answered with the same tokens, every time: 2 operations a weight and token, 30 GFLOP/s a
-    core as small AVX2 machines do.
-    """
-    if layers != 0:
-        return 512
-    rate = hardware.prefill_threads() * 30e9 / (2 * max(params, 1))
-    return min(512, max(32, 1 << max(0, int(rate / 4)).bit_length()))
+def _kv_bytes(outline: Outline | None, cells: int, config: LlamaConfig) -> int:
+    """Bytes of the KV cache; 0 where the file does not tell."""
+    if outline is None:
+        return 0
+    return sum(kv_bytes(outline, cells, config.kv_type_k, config.kv_type_v))
 
 
 def metadata(model: Any) -> dict[str, str]:
@@ -317,48 +317,5 @@ def metadata(model: Any) -> dict[str, str]:
     return facts
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """A file's metadata without its weights; empty if it cannot be loaded."""
-    params = lib.llama_model_default_params()
-    params.vocab_only = True
-    model = lib.llama_model_load_from_file(str(path).encode(), params)
-    if not model:
-        return {}
-    try:
-        return metadata(model)
-    finally:
-        lib.llama_model_free(model)
-
-
 def _architecture(facts: dict[str, str]) -> str:
     return facts.get("general.architecture", "?")
-
-
-def _fact(facts: dict[str, str], key: str) -> float | None:
-    try:
-        return float(facts[f"{_architecture(facts)}.{key}"])
-    except (KeyError, ValueError):
-        return None
-
-
-def kv_bytes_per_token(facts: dict[str, str], config: LlamaConfig) -> float:
-    """Bytes of KV cache for one token of one sequence; 0 where the file does not tell.
-
-    2 x layers x KV heads x head size x bytes; MLA (DeepSeek) keeps one latent row instead.
-    """
-    layers, heads = _fact(facts, "block_count"), _fact(facts, "attention.head_count")
-    embedding = _fact(facts, "embedding_length")
-    if not layers or not heads or not embedding:
-        return 0.0
-    latent = _fact(facts, "attention.kv_lora_rank")
-    if latent:
-        return (
-            layers
-            * (latent + (_fact(facts, "rope.dimension_count") or 0))
-            * (_KV_BITS[config.kv_type_k] / 8)
-        )
-    kv_heads = _fact(facts, "attention.head_count_kv") or heads
-    key = _fact(facts, "attention.key_length") or embedding / heads
-    value = _fact(facts, "attention.value_length") or embedding / heads
-    bits = key * _KV_BITS[config.kv_type_k] + value * _KV_BITS[config.kv_type_v]
-    return layers * kv_heads * bits / 8

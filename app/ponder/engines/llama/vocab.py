@@ -13,8 +13,8 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 
 from ponder.engines.llama import backend
-from ponder.engines.llama.gguf_header import read_header
 from ponder.errors import EngineError, NotAModel
+from ponder.gguf_header import read_header
 
 _NO_TOKEN = -1
 

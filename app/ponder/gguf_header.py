@@ -1,15 +1,17 @@
-"""The header of a GGUF file, walked before llama.cpp sees it.
+"""The header of a GGUF file: what it says, and whether llama.cpp could be shown it.
 
 llama.cpp answers most damage with an error, but asserts, and so kills the process, on some
 of it: two tokens with the same text, a number of layers that it has no room for. And it
-believes lengths before it has compared them with the file. Knows the format
-(ggml/docs/gguf.md) and nothing of models beyond what would kill; no llama.cpp here.
+believes lengths before it has compared them with the file. So the header is walked first.
+Knows the format (ggml/docs/gguf.md) and nothing of models beyond what would kill; no
+llama.cpp here.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -37,15 +39,43 @@ _SCALARS = {
 }  # fmt: skip
 """gguf_type (gguf.h) as struct formats."""
 _TOKENS = "tokenizer.ggml.tokens"
+_ALIGNMENT = 32
+"""Bytes; GGUF_DEFAULT_ALIGNMENT (gguf.h), where the file names no other."""
+
+
+Facts = dict[str, int | float | str]
+Lists = dict[str, tuple[int | float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor as the header announces it."""
+
+    name: str
+    shape: tuple[int, ...]
+    """ggml's order: the length of a row comes first."""
+    type: int
+    """ggml_type (ggml.h)."""
+    size: int
+    """Bytes it takes in the file, padding included; never below zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header says, as far as it has one value."""
+    """What the header says."""
 
     version: int
-    n_tensors: int
-    facts: dict[str, int | float | str]
+    facts: Facts
+    """What has one value."""
+    lists: Lists
+    """What has a number for each layer."""
+    tensors: tuple[Tensor, ...]
+    """In the order of the file."""
+
+    @property
+    def n_tensors(self) -> int:
+        """How many tensors there are."""
+        return len(self.tensors)
 
 
 class _Damaged(Exception):
@@ -123,6 +153,15 @@ class _Walk:
             raise _Damaged(f"its tokens {one} and {other} have the same text")
 
 
+def parts(path: Path) -> list[Path]:
+    """The files of a split GGUF (name-00001-of-00003.gguf), or the one file."""
+    stem, found, count = path.stem.rpartition("-of-")
+    if not found or not count.isdigit() or stem[-6:-5] != "-":
+        return [path]
+    siblings = sorted(path.parent.glob(f"{stem[:-6]}-?????-of-{count}{path.suffix}"))
+    return siblings or [path]
+
+
 def read_header(path: Path) -> Header:
     """Walk a file's header from end to end.
 
@@ -179,19 +218,20 @@ def _walk(path: Path, file: BinaryIO, version: int) -> Header:
             walk.skip(8)
             n_tensors = walk.count("tensors", min(_MOST_TENSORS, walk.size // _LEAST_TENSOR))
             n_keys = walk.count("metadata keys", min(_MOST_KEYS, walk.size // _LEAST_KEY))
-            facts = _metadata(walk, n_keys)
-            _tensors(walk, n_tensors)
+            facts, lists = _metadata(walk, n_keys)
+            tensors = _tensors(walk, n_tensors, facts.get("general.alignment", _ALIGNMENT))
     except _Damaged as why:
         raise NotAModel(
             f"{path.name} is damaged or incomplete: {why}.",
             "Compare its size and sha256 with its source, and download it again.",
         ) from None
     _check_shape(path, facts)
-    return Header(version, n_tensors, facts)
+    return Header(version, facts, lists, tensors)
 
 
-def _metadata(walk: _Walk, n_keys: int) -> dict[str, int | float | str]:
-    facts: dict[str, int | float | str] = {}
+def _metadata(walk: _Walk, n_keys: int) -> tuple[Facts, Lists]:
+    facts: Facts = {}
+    lists: Lists = {}
     for _ in range(n_keys):
         key = walk.string().decode("utf-8", "replace")
         kind = walk.number("<I")
@@ -202,18 +242,21 @@ def _metadata(walk: _Walk, n_keys: int) -> dict[str, int | float | str]:
         elif kind in _SCALARS:
             facts[key] = walk.number(_SCALARS[int(kind)])
         elif kind == _ARRAY:
-            _array(walk, key)
+            _array(walk, key, lists)
         else:
             raise _Damaged(f"the metadata key {key[:80]!r} is of the unknown type {kind}")
-    return facts
+    return facts, lists
 
 
-def _array(walk: _Walk, key: str) -> None:
+def _array(walk: _Walk, key: str, lists: Lists) -> None:
     kind = int(walk.number("<I"))
     if kind in _SCALARS:
-        width = struct.calcsize(_SCALARS[kind])
+        form = _SCALARS[kind]
+        width = struct.calcsize(form)
         n = walk.count(f"values of {key[:80]}", walk.size // width)
-        walk.skip(n * width)
+        start = walk.skip(n * width)
+        if n in _LAYERS:
+            lists[key] = struct.unpack_from(f"<{n}{form[1]}", walk.data, start)
     elif kind == _STRING:
         n = walk.count(f"values of {key[:80]}", min(_MOST_STRINGS, walk.size // 8))
         if key == _TOKENS:
@@ -224,17 +267,33 @@ def _array(walk: _Walk, key: str) -> None:
         raise _Damaged(f"the metadata key {key[:80]!r} is an array of the unknown type {kind}")
 
 
-def _tensors(walk: _Walk, n_tensors: int) -> None:
+def _tensors(walk: _Walk, n_tensors: int, alignment: int | float | str) -> tuple[Tensor, ...]:
+    """What the file announces; dimensions and offsets llama.cpp checks against it itself.
+
+    A tensor's size is what lies between it and the next one: no table of types is needed, and
+    what a newer ggml invents has a size too.
+    """
+    found: list[tuple[str, tuple[int, ...], int, int]] = []
     for _ in range(n_tensors):
-        walk.string()
+        name = walk.string().decode("utf-8", "replace")
         n = int(walk.number("<I"))
         if n > _MOST_DIMENSIONS:
             raise _Damaged(f"it claims a tensor of {n:,} dimensions")
-        # Dimensions, type and offset: llama.cpp checks them against the file itself.
-        walk.skip(8 * n + 4 + 8)
+        start = walk.skip(8 * n + 4 + 8)
+        *shape, kind, offset = struct.unpack_from(f"<{n}QIQ", walk.data, start)
+        found.append((name, tuple(shape), kind, offset))
+    pad = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT
+    data = -(-walk.at // pad) * pad
+    starts = sorted({offset for *_, offset in found})
+    # A file that was cut short ends before its last tensors begin.
+    ends = [*starts[1:], max(walk.size - data, *starts[-1:], 0)]
+    return tuple(
+        Tensor(name, shape, kind, ends[bisect_left(starts, offset)] - offset)
+        for name, shape, kind, offset in found
+    )
 
 
-def _check_shape(path: Path, facts: dict[str, int | float | str]) -> None:
+def _check_shape(path: Path, facts: Facts) -> None:
     """Values of the right type that fail an assertion further down."""
     shape = f"{facts.get('general.architecture')}."
     for key, value in facts.items():
