@@ -23,7 +23,14 @@ if hasattr(signal, "SIGHUP"):
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for every test: nobody's settings, nobody's caches."""
+    """A home of its own for every test: nobody's settings, nobody's caches, no hub."""
     place = tmp_path / "ponder-home"
     monkeypatch.setenv("PONDER_HOME", str(place))
+    # Other programs' models would be found, and listed.
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    monkeypatch.setenv("LLAMA_CACHE", str(tmp_path / "llama.cpp"))
+    # The discard port: nobody is there.
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     return place

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ponder import catalogue as catalogue_module
 from ponder import paths
-from ponder.catalogue import Catalogue
 from ponder.engines import probe
 from ponder.engines.base import Engine
 from ponder.engines.llama import LlamaConfig, LlamaEngine
@@ -52,9 +51,11 @@ class Assembled:
     """The vendor's, with the settings on top."""
 
 
-def probe_verdict(catalogue: Catalogue, fresh: bool = False) -> probe.Verdict:
+def probe_verdict(fresh: bool = False) -> probe.Verdict:
     """Whether this build of llama.cpp works here, tried with the built-in model."""
-    tiny = next(model.builtin for model in catalogue.models.values() if model.builtin)
+    # Whatever a user's own catalogue makes of that model's name.
+    ours = catalogue_module.shipped().models.values()
+    tiny = next(model.builtin for model in ours if model.builtin)
     memory = paths.cache_dir() / "llama-builds.json"
     return probe.verdict(local.builtin_path(tiny), memory, fresh)
 
@@ -76,7 +77,7 @@ def open_session(
     if choices.dialect is not None:
         catalogue.dialect(choices.dialect)
     template_text = _read_template(choices.template)
-    verdict = probe_verdict(catalogue).require()
+    verdict = probe_verdict().require()
     own = settings.engine
     config = LlamaConfig(
         n_ctx=own.ctx,

@@ -13,6 +13,15 @@
     + ContextFull         no room left for a sequence; raised before anything is decoded
     + BuildBroken         this build of llama.cpp does not work on this machine
   x HistoryError          the history cannot be read or written
+  x OfflineError          something wanted the network, and it is switched off
+  x LibraryError          weights cannot be fetched, checked, kept or given away
+    + HubRefused          the hub has not got it, or does not give it to us
+    + HubUnreachable      no answer, or no end of it; what has come is kept
+    + WrongBytes          a file, or what a hub says of it, is not what it has to be
+    + NoRoom              it does not fit on the disk
+    + BadBundle           a bundle is damaged, not complete, or holds what none may hold
+    + BadSignature        not signed, or not by the key that was given
+    + Busy                another ponder is at the same thing
 
 Each has a message that says what happened and a hint that says what to do about it.
 This module knows nothing of terminals: whoever catches an error decides how to show it.
@@ -88,3 +97,39 @@ class BuildBroken(EngineError):
 
 class HistoryError(PonderError):
     """The history cannot be read or written: damaged, locked, too new, or the disk is full."""
+
+
+class LibraryError(PonderError):
+    """Weights cannot be fetched, checked, kept or given away."""
+
+
+class HubRefused(LibraryError):
+    """The hub has not got it, or does not give it to us: unknown, gated, private."""
+
+
+class HubUnreachable(LibraryError):
+    """No answer from the hub, or no end of it. What has come is kept, and gone on from."""
+
+
+class WrongBytes(LibraryError):
+    """A file, or what a hub says of it, is not what a pin or a lock says that it has to be."""
+
+
+class NoRoom(LibraryError):
+    """It does not fit on the disk."""
+
+
+class BadBundle(LibraryError):
+    """A bundle is damaged, not complete, too new, or holds what no bundle may hold."""
+
+
+class BadSignature(LibraryError):
+    """A bundle is not signed, or not by the key that was given."""
+
+
+class Busy(LibraryError):
+    """Another ponder is at the same thing."""
+
+
+class OfflineError(PonderError):
+    """Something wanted the network, and it is switched off."""

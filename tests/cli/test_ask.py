@@ -32,7 +32,7 @@ def test_the_answer_goes_to_stdout_and_the_thinking_to_stderr(
     assert "38 + 47" in err
     assert "38 + 47" not in out
     assert "built-in demonstration model: arithmetic only" in err
-    assert "https://huggingface.co/" in err
+    assert "for a real model: ponder pull r1-1.5b" in err
 
 
 def test_the_last_word_is_the_truth_about_the_budget(capfd: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +157,7 @@ def test_the_question_may_come_on_stdin(
         (["--kv-type", "q17", "hi"], 2, "no KV cache type 'q17'"),
         (["--model", "nope", "hi"], 2, "Known: ponder-tiny"),
         (["--model", "ponder-tinny", "hi"], 2, "Did you mean ponder-tiny?"),
-        (["--model", "r1-7b", "hi"], 1, "curl -L"),
+        (["--model", "r1-7b", "hi"], 1, "ponder pull r1-7b"),
         (["--model", "./missing.gguf", "hi"], 1, "There is no file missing.gguf"),
         (["--dialect", "klingon", "hi"], 2, "Known: plain, r1, s1, tiny"),
         (["--template", "missing.jinja", "hi"], 1, "cannot be read"),

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.cli import run
+from ponder.cli import _COMMANDS, run
 from ponder.printable import safe
 
 
 def test_help_names_every_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     out = capfd.readouterr().out
-    for command in ("chat", "ask", "history", "models", "doctor", "config", "completion"):
+    for command in _COMMANDS:
         assert command in out
         assert run([command, "--help"]) == 0
 
@@ -43,13 +44,125 @@ def test_models_lists_what_is_here_and_how_to_get_the_rest(
     assert "ponder-tiny" in out
     assert "mine" in out
     assert "r1-70b" in out
-    assert "curl" in err
+    assert "ponder pull" in err
     assert run(["models", "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capfd.readouterr().out)}
     assert listed["mine"]["here"]
     assert not listed["r1-7b"]["here"]
     assert len(listed["r1-7b"]["sha256"]) == 64
-    assert listed["r1-7b"]["url"] in listed["r1-7b"]["fetch"]
+    assert listed["r1-7b"]["fetch"] == "ponder pull r1-7b"
+
+
+def scalars(node: object) -> Iterator[object]:
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from scalars(value)
+    else:
+        yield node
+
+
+def test_models_tells_all_that_is_known_of_one(capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("r1-671b", "r1-7b", "s1-32b"):
+        assert run(["models", name, "--json"]) == 0
+        facts = json.loads(capfd.readouterr().out)
+        assert facts["name"] == name
+        assert facts["shape"]["layers"] > 0
+        assert run(["models", name]) == 0
+        told = capfd.readouterr().out.replace(",", "")
+        for value in scalars(facts):
+            if value and value is not True:
+                form = f"{value:.10g}" if isinstance(value, float) else str(value)
+                assert form.replace(",", "") in told, (name, value)
+    assert run(["models", "r1-7"]) == 2
+    assert "Did you mean r1-7b" in capfd.readouterr().err
+
+
+OWN = """
+[models.mine]
+title = "Mine"
+dialect = "tiny"
+parameters = 3
+context = 8192
+licences = ["MIT"]
+sampling = { temperature = 1, top_p = 1 }
+"""
+
+
+def test_models_and_doctor_tell_what_a_users_own_catalogue_does(
+    capfd: pytest.CaptureFixture[str], home: Path
+) -> None:
+    home.mkdir()
+    (home / "models.toml").write_text(OWN + OWN.replace("mine", "r1-7b").replace("Mine", "Ours"))
+    assert run(["models"]) == 0
+    out, err = capfd.readouterr()
+    assert "Mine (your own)" in out
+    assert "Ours (your own)" in out
+    assert f"{home / 'models.toml'}: r1-7b." in err
+    assert run(["doctor", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["catalogue_problem"] == ""
+
+    (home / "models.toml").write_text(OWN.replace("context", "contxt"))
+    assert run(["models"]) == 0
+    out, err = capfd.readouterr()
+    assert "r1-7b" in out
+    assert "Mine" not in out
+    assert f"{home / 'models.toml'}, line 6: models.mine.contxt" in err
+    assert run(["models", "mine"]) == 2
+    assert "line 6" in capfd.readouterr().err
+    assert run(["doctor"]) == 1
+    assert "BAD  own models" in capfd.readouterr().out
+    assert run(["ask", "--no-think", "What is 1 + 2?"]) == 0
+    assert "models.mine.contxt" in capfd.readouterr().err
+
+
+def test_fit_tells_what_this_machine_can_run(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ponder.library.bandwidth.measure", lambda: 30e9)
+    assert run(["fit", "--json", "--traces", "2"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told["machine"]["total"] > 0
+    models = {model["name"]: model for model in told["models"]}
+    assert models["ponder-tiny"]["exact"]
+    assert models["ponder-tiny"]["verdict"] != "no"
+    assert not models["r1-70b"]["exact"]
+    for model in models.values():
+        need = model["need"]
+        assert need["gpu"] + need["ram"] == model["total"]
+        assert (model["tokens_per_second"] is not None) == (model["verdict"] in ("cpu", "partly"))
+
+    assert run(["fit"]) == 0
+    out, err = capfd.readouterr()
+    assert "r1-671b" in out
+    assert "GiB memory free" in err
+
+    assert run(["fit", "r1-7b", "--ctx", "4096", "--kv-type", "q8_0"]) == 0
+    out, err = capfd.readouterr()
+    assert all(quant in out for quant in ("F16", "Q4_K_M", "Q2_K"))
+    assert "~" in out
+    assert "reckoned" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fit", "r1-7"], "Did you mean r1-7b"),
+        (["fit", "ponder-tiny", "--ctx", "4096"], "at most 2,048"),
+        (["fit", "--kv-type", "f17"], "q8_0"),
+        (["fit", "--traces", "200"], "1 to 128"),
+        (["fit", "--traces", "0"], "--traces"),
+    ],
+)
+def test_fit_refuses_what_cannot_be(
+    capfd: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert run(words) == 2
+    assert told in capfd.readouterr().err
+
+
+def test_fit_reads_a_file(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["fit", str(tmp_path / "gone.gguf")]) == 1
+    assert "There is no file" in capfd.readouterr().err
 
 
 def test_doctor_runs_the_builtin_model(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from ponder import paths
-from ponder.catalogue import catalogue
+from ponder.catalogue import Catalogue, shipped, source
 from ponder.errors import NotAModel, UnknownName
-from ponder.library.local import Entry, builtin_path, entries, find
+from ponder.library.local import Entry, builtin_path, entries, entry_of, find
 
-SHIPPED = catalogue()
+SHIPPED = shipped()
 R1_7B = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"
 
 
@@ -75,6 +75,43 @@ def test_any_other_file_goes_by_its_stem(folder: Path) -> None:
         Entry("b-model", folder / "b-model.gguf", "models folder", None),
     ]
     assert find("b-model", SHIPPED) == here[1]
+
+
+def several(quants: str = "Q8_0 Q4_K_M") -> Catalogue:
+    ggufs = "".join(
+        f'[models.small.ggufs.{quant}]\nrepository = "a/b"\nfile = "sub/small-{quant}.gguf"\n'
+        for quant in quants.split()
+    )
+    return Catalogue(
+        '[dialects.plain]\n[models.small]\ntitle = "Small"\ndialect = "plain"\nparameters = 1\n'
+        'context = 64\nlicences = ["MIT"]\nsampling = { temperature = 1, top_p = 1 }\n' + ggufs
+    )
+
+
+def test_of_several_quants_the_name_is_the_first_that_is_here(folder: Path) -> None:
+    known = several()
+    assert entry_of("small", known).path is None
+    assert entry_of("small", known).fetch == "ponder pull small"
+    (folder / "small-Q4_K_M.gguf").touch()
+    assert find("small", known).path == folder / "small-Q4_K_M.gguf"
+    (folder / "small-Q8_0.gguf").touch()
+    assert find("small", known).path == folder / "small-Q8_0.gguf"
+    other = find("small-Q4_K_M", known)
+    assert (other.path, other.model) == (folder / "small-Q4_K_M.gguf", known.models["small"])
+
+
+def test_a_file_may_have_two_names(folder: Path) -> None:
+    text = source().read_text("utf-8")
+    again = text[text.index("[models.r1-7b]") : text.index("[models.r1-8b]")]
+    twice = Catalogue(text + again.replace("models.r1-7b", "models.mine"))
+    (folder / R1_7B).touch()
+    assert find("r1-7b", twice).path == find("mine", twice).path == folder / R1_7B
+
+
+def test_a_model_that_is_away_is_an_entry_all_the_same() -> None:
+    assert entry_of("r1-7b", SHIPPED).path is None
+    with pytest.raises(UnknownName):
+        entry_of("r1-7", SHIPPED)
 
 
 def test_what_is_here_comes_first(folder: Path) -> None:
@@ -161,32 +198,30 @@ def test_the_nearest_name_is_told_first() -> None:
 def test_a_model_that_is_not_here_says_how_to_fetch_it(home: Path) -> None:
     with pytest.raises(NotAModel, match="r1-7b is not on this machine") as refused:
         find("r1-7b", SHIPPED)
-    gguf = SHIPPED.models["r1-7b"].gguf
-    assert gguf is not None
     command = by_name()["r1-7b"].fetch
     assert command in refused.value.hint
-    program, *words = shlex.split(command)
-    assert program == "curl"
-    assert words[-1] == gguf.url
-    assert words[words.index("-o") + 1] == str(home / "models" / R1_7B)
-    # A page that says "not found" must not become a model.
-    assert "--fail" in words
+    assert shlex.split(command) == ["ponder", "pull", "r1-7b"]
 
 
-def test_the_command_survives_a_home_with_quotes_and_spaces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    odd = tmp_path / "it's $HOME; here"
-    monkeypatch.setenv("PONDER_HOME", str(odd))
-    words = shlex.split(by_name()["r1-7b"].fetch)
-    assert str(odd / "models" / R1_7B) in words
+def test_another_quant_can_be_named_whether_it_is_here_or_not(folder: Path) -> None:
+    assert entry_of("r1-7b:q8_0", SHIPPED).fetch == "ponder pull r1-7b:q8_0"
+    (folder / R1_7B).touch()
+    assert find("r1-7b:q4_k_m", SHIPPED).path == folder / R1_7B
+    with pytest.raises(NotAModel, match="r1-7b:Q8_0 is not on this machine"):
+        find("r1-7b:Q8_0", SHIPPED)
+
+
+def test_a_repository_that_was_not_pulled_says_how() -> None:
+    with pytest.raises(NotAModel) as refused:
+        find("owner/repo-GGUF:Q8_0", SHIPPED)
+    assert "ponder pull owner/repo-GGUF:Q8_0" in refused.value.hint
 
 
 def test_a_model_without_a_published_file_says_where_to_put_one(home: Path, folder: Path) -> None:
     with pytest.raises(NotAModel) as refused:
         find("s1-32b", SHIPPED)
     assert str(folder) in refused.value.hint
-    assert "curl" not in refused.value.hint
+    assert "ponder pull" not in refused.value.hint
     # What it says is what works.
     assert "s1-32b.gguf" in refused.value.hint
     (folder / "s1-32b.gguf").touch()

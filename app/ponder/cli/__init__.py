@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from types import FrameType
 
 import click
@@ -25,12 +26,18 @@ _COMMANDS = {
     "ask": "Ask one question, and watch the model think within its budget.",
     "history": "List, show, search, export and delete conversations.",
     "models": "List the models that are here, and those that could be.",
+    "fit": "See which models fit on this machine, where they go, and how fast they can be.",
+    "pull": "Fetch a model from the hub, or what is missing of it, and check it.",
+    "import": "Give a model file that is on this machine a name.",
+    "where": "Print the path of a model.",
+    "verify": "Check that models are what they were when they came.",
+    "rm": "Remove a model that ponder fetched or imported.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
     "config": "Show where things are kept and what is set; set it.",
     "completion": "Print the completion script for a shell.",
 }
 """Each command is `app` in the module of its name. Listed here so that help imports none."""
-_OWN_OPTIONS = ("-h", "--help", "-V", "--version")
+_OWN_OPTIONS = ("-h", "--help", "-V", "--version", "--offline")
 """Options of `ponder` itself; any other in the first place is one of the chat."""
 
 
@@ -47,7 +54,9 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(f"ponder.cli.{cmd_name}").app
+        # `import` is a word of Python's.
+        module = "import_" if cmd_name == "import" else cmd_name
+        command = importlib.import_module(f"ponder.cli.{module}").app
         assert isinstance(command, click.Command)
         return command
 
@@ -76,8 +85,13 @@ class _Lazy(click.Group):
     epilog="`ponder` alone opens the chat. One question: ponder ask 'What is 17 * 23 + 4?'",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="ponder")
-def app() -> None:
+@click.option("--offline", is_flag=True, help="Refuse every connection that leaves this machine.")
+def app(offline: bool) -> None:
     """Reasoning models on your own machine, with a budget for how long they may think."""
+    from ponder import offline as guard
+
+    if offline or guard.wanted(os.environ):
+        guard.engage()
 
 
 def main() -> None:
@@ -121,9 +135,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _with_command(arguments: Sequence[str]) -> list[str]:
     """`ponder`, and `ponder` with options alone, is the chat."""
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _OWN_OPTIONS):
-        return ["chat", *arguments]
-    return list(arguments)
+    own = list(takewhile(lambda argument: argument in _OWN_OPTIONS, arguments))
+    rest = list(arguments[len(own) :])
+    if set(own) <= {"--offline"} and (not rest or rest[0].startswith("-")):
+        return [*own, "chat", *rest]
+    return [*own, *rest]
 
 
 def _tell(error: PonderError) -> None:

@@ -174,9 +174,13 @@ def _budget(
 
 
 def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -> None:
+    from ponder.catalogue import catalogue
     from ponder.cli.narrator import Narrator
 
     narrator = Narrator(budget, quiet)
+    known = catalogue()
+    if known.problem is not None:
+        narrator.note(known.trouble)
     narrator.note(f"{opened.name}: {opened.note}" if opened.note else opened.name)
     try:
         for event in asked:
@@ -187,7 +191,7 @@ def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -
         for event in asked:
             narrator.take(event)
         raise
-    if opened.note:
+    if opened.name in known.models and known.models[opened.name].builtin:
         from ponder.assembly import smallest_real_model
 
         narrator.note(f"for a real model: {smallest_real_model()}")

@@ -19,6 +19,21 @@ def models(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     return found or [CompletionItem(incomplete, type="file")]
 
 
+def known_models(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of models, here or not, then whatever file the path begins."""
+    from ponder.catalogue import catalogue
+    from ponder.library.local import entries
+
+    found = [
+        CompletionItem(entry.name, help=entry.model.title if entry.model else "")
+        for entry in entries(catalogue())
+        if entry.name.startswith(incomplete)
+    ]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
 def dialects(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of ways to think."""
     from ponder.catalogue import catalogue

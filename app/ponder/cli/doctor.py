@@ -7,10 +7,11 @@ import platform
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from ponder import __version__, hardware, paths
+from ponder import __version__, hardware, offline, paths
 from ponder.engines.probe import Verdict
 from ponder.errors import PonderError
 from ponder.printable import safe
@@ -31,10 +32,13 @@ def app(as_json: bool) -> int:
     from ponder.assembly import probe_verdict
     from ponder.catalogue import catalogue
 
-    verdict = probe_verdict(catalogue(), fresh=True)
+    verdict = probe_verdict(fresh=True)
     speed = _speed() if verdict.works else 0.0
     problem = _settings_problem()
+    wrong = catalogue().problem
     advice = _advice(verdict, problem)
+    if wrong is not None:
+        advice.append(wrong.hint)
     if as_json:
         facts: dict[str, object] = {
             "ponder": __version__,
@@ -46,16 +50,20 @@ def app(as_json: bool) -> int:
             "llama_cpp_python": _binding_version(),
             "llama_cpp": asdict(verdict),
             "tokens_per_second": round(speed, 1),
+            "offline": list(offline.layers()),
             "settings_problem": problem,
+            "catalogue_problem": wrong.message if wrong is not None else "",
             "advice": advice,
         }
         click.echo(json.dumps(facts, indent=1))
     else:
-        _print(verdict, speed, problem, advice)
-    return 0 if verdict.works and not problem else 1
+        _print(verdict, speed, problem, wrong.message if wrong is not None else "", advice)
+    return 0 if verdict.works and not problem and wrong is None else 1
 
 
-def _print(verdict: Verdict, speed: float, problem: str, advice: list[str]) -> None:
+def _print(
+    verdict: Verdict, speed: float, problem: str, catalogue_problem: str, advice: list[str]
+) -> None:
     gib = 2**30
     _line(True, "ponder", f"{__version__}, Python {platform.python_version()} at {sys.executable}")
     _line(True, "system", f"{platform.platform()}, {hardware.processor()}")
@@ -72,11 +80,17 @@ def _print(verdict: Verdict, speed: float, problem: str, advice: list[str]) -> N
         _line(True, "features", _features(verdict.system))
     if verdict.works:
         _line(speed > 0, "built-in", f"ponder-tiny decodes {speed:,.0f} tokens a second")
-    told = problem or f"{paths.config_file()}" + ("" if paths.config_file().exists() else " (none)")
-    _line(not problem, "settings", told)
+    _line(True, "network", ", ".join(offline.layers()) or "open; ponder --offline refuses it")
+    _line(not problem, "settings", problem or _place(paths.config_file()))
+    told = catalogue_problem or _place(paths.user_catalogue())
+    _line(not catalogue_problem, "own models", told)
     for text in advice:
         click.echo()
         click.echo(safe(text))
+
+
+def _place(path: Path) -> str:
+    return f"{path}" if path.exists() else f"{path} (none)"
 
 
 def _line(good: bool, name: str, text: str) -> None:

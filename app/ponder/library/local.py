@@ -1,12 +1,14 @@
-"""Which models are here: built in, fetched, or anywhere a path leads.
+"""Which models are here: built in, fetched, imported, other programs', or where a path leads.
 
-A name stands for a file in the models folder; which file a catalogue's name stands for, the
-catalogue says. Nothing is fetched here, and nothing loaded.
+A name stands for a file: in the models folder, in a lock there, or where another program keeps
+it. Which file a catalogue's name stands for, the catalogue says. Nothing is fetched here, and
+nothing loaded.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,10 +16,24 @@ from pathlib import Path
 from typing import Literal
 
 from ponder import paths
-from ponder.catalogue import Catalogue, Model
+from ponder.catalogue import Catalogue, Gguf, Model
 from ponder.errors import NotAModel, UnknownName
+from ponder.library import elsewhere, lock
+from ponder.library.naming import groups, split_of
 
+Origin = Literal[
+    "built in",
+    "models folder",
+    "pulled",
+    "imported",
+    "Hugging Face cache",
+    "Ollama",
+    "LM Studio",
+    "llama.cpp",
+    "catalogue",
+]
 _PATH_MARKS = ("/", "\\")
+_ON_THE_HUB = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?:.+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +43,41 @@ class Entry:
     name: str
     path: Path | None
     """Where it is; None if it is not here."""
-    origin: Literal["built in", "models folder", "catalogue"]
+    origin: Origin
+    """Who put it there; of what is not here, who knows of it."""
     model: Model | None
     """Its catalogue entry, if it has one."""
 
     @property
     def fetch(self) -> str:
         """The command that brings it here; empty if it is here, or no file of it is known."""
-        if self.path is not None or self.model is None or self.model.gguf is None:
+        if self.path is not None or (self.model is not None and self.model.gguf is None):
             return ""
-        gguf = self.model.gguf
-        target = shlex.quote(str(paths.models_dir() / gguf.file))
-        return f"curl -L --fail --create-dirs -o {target} {shlex.quote(gguf.url)}"
+        return f"ponder pull {shlex.quote(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """A model on this disk, before it is known what it is called."""
+
+    name: str
+    path: Path
+    origin: Origin
+    tag: str = ""
+    """Tells it apart from another of its name."""
+    files: tuple[str, ...] = ()
+    """What its files are called where it is from."""
+    repository: str = ""
+    sha256: str = ""
+    """Of its only file."""
+
+    def is_file_of(self, gguf: Gguf) -> bool:
+        """Whether it is one that the catalogue tells of."""
+        if gguf.sha256 and self.sha256:
+            return gguf.sha256 == self.sha256
+        if self.repository:
+            return self.repository == gguf.repository and gguf.name in self.files
+        return self.origin == "models folder" and gguf.name in self.files
 
 
 def builtin_path(name: str) -> Path:
@@ -47,30 +86,112 @@ def builtin_path(name: str) -> Path:
 
 
 def entries(catalogue: Catalogue) -> list[Entry]:
-    """All that has a name: what is here first, then what could be. No name comes twice."""
-    folder = paths.models_dir()
-    files = {path.name: path for path in sorted(folder.glob("*.gguf")) if path.is_file()}
+    """All that has a name: what is here first, then what could be. No name comes twice.
+
+    Of a model that is here in several quants, its name stands for the one that the catalogue
+    lists first; the others go by the names of their files. What ponder keeps comes before what
+    other programs do.
+    """
+    found = _found()
     here: list[Entry] = []
     away: list[Entry] = []
+    taken: set[Path] = set()
+    of_model: dict[Path, Model] = {}
     for name, model in catalogue.models.items():
-        own = files.pop(f"{name}.gguf", None)
-        published = files.pop(model.gguf.file, None) if model.gguf is not None else None
+        published = [thing for g in model.ggufs.values() for thing in found if thing.is_file_of(g)]
+        own = [thing for thing in found if thing.name == name and thing.path not in taken]
+        of_model |= {thing.path: model for thing in published}
         if model.builtin:
+            taken |= {thing.path for thing in own if thing.origin == "models folder"}
             here.append(Entry(name, builtin_path(model.builtin), "built in", model))
-        elif path := published or own:
-            here.append(Entry(name, path, "models folder", model))
+        elif published or own:
+            thing = (published or own)[0]
+            taken |= {thing.path, *(other.path for other in own)}
+            here.append(Entry(name, thing.path, thing.origin, model))
         else:
             away.append(Entry(name, None, "catalogue", model))
-    here += [Entry(path.stem, path, "models folder", None) for path in files.values()]
+    names = set(catalogue.models)
+    for thing in found:
+        name = thing.name if thing.name not in names else f"{thing.name}@{thing.tag}"
+        if thing.path not in taken and name not in names:
+            names.add(name)
+            here.append(Entry(name, thing.path, thing.origin, of_model.get(thing.path)))
     return here + away
 
 
-def find(name: str, catalogue: Catalogue) -> Entry:
-    """The model of that name or at that path.
+def _found() -> list[_Here]:
+    """All models on this disk: those that a lock stands for, other files, other programs'."""
+    folder = paths.models_dir()
+    locked = [known for known in lock.read_all().values() if known.here]
+    claimed = {known.place(part) for known in locked for part in known.parts}
+    things = [
+        _Here(
+            known.name,
+            known.path,
+            "pulled" if known.kind == "hub" else "imported",
+            "ponder",
+            tuple(part.file.rpartition("/")[2] for part in known.parts),
+            known.repository,
+            known.parts[0].sha256 if len(known.parts) == 1 else "",
+        )
+        for known in locked
+    ]
+    names = {thing.name for thing in things}
+    for path in sorted(folder.glob("*.gguf")):
+        stem, number, _ = split_of(path.name)
+        if path not in claimed and number == 1 and stem not in names and path.is_file():
+            things.append(_Here(stem, path, "models folder", "ponder", (path.name,)))
+    real = {_identity(thing.path) for thing in things}
+    for other in elsewhere.found():
+        if _identity(other.path) not in real:
+            file = (other.path.name,)
+            things.append(
+                _Here(
+                    other.name,
+                    other.path,
+                    other.store,
+                    other.tag,
+                    file,
+                    other.repository,
+                    other.sha256,
+                )
+            )
+    return things
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_dev, found.st_ino
+
+
+def _of_quant(said: str, catalogue: Catalogue) -> Entry | None:
+    """What NAME:QUANT or owner/repo:FILE stands for; None if it is of neither form."""
+    name, _, word = said.partition(":")
+    model = catalogue.models.get(name)
+    if not word or (model is None and not _ON_THE_HUB.match(said)):
+        return None
+    repository = name.partition("@")[0]
+    gguf = None
+    if model is not None:
+        repository = model.gguf.repository if model.gguf is not None else ""
+        gguf = next((g for q, g in model.ggufs.items() if q.lower() == word.lower()), None)
+    for thing in _found():
+        named = thing.repository == repository and any(
+            group.answers_to(word) for group in groups(thing.files)
+        )
+        if thing.is_file_of(gguf) if gguf is not None else repository and named:
+            return Entry(said, thing.path, thing.origin, model)
+    return Entry(said, None, "catalogue", model)
+
+
+def entry_of(name: str, catalogue: Catalogue) -> Entry:
+    """The model of that name or at that path, whether it is here or not.
 
     Raises:
         UnknownName: neither a name nor a file.
-        NotAModel: a name of the catalogue whose file is not here.
     """
     known = {entry.name: entry for entry in entries(catalogue)}
     path = _expanded(name)
@@ -78,14 +199,26 @@ def find(name: str, catalogue: Catalogue) -> Entry:
     is_file = os.path.isfile(path)  # noqa: PTH113
     entry = known.get(name)
     if entry is None and not is_file:
+        entry = _of_quant(name, catalogue)
+    if entry is None and not is_file:
         files = ((entry, entry.path) for entry in known.values() if entry.path is not None)
         entry = next((entry for entry, file in files if name in (file.name, file.stem)), None)
     if entry is None:
         if is_file or name.endswith(".gguf") or any(mark in name for mark in _PATH_MARKS):
             return Entry(path.stem, path, "models folder", None)
-        raise UnknownName(
-            "model", name, known, "A path to a GGUF file works too; a folder needs a / in it."
-        )
+        hint = "A path to a GGUF file works too; a folder needs a / in it."
+        raise UnknownName("model", name, known, f"{hint} {catalogue.trouble}".strip())
+    return entry
+
+
+def find(name: str, catalogue: Catalogue) -> Entry:
+    """The model of that name or at that path, which is here.
+
+    Raises:
+        UnknownName: neither a name nor a file.
+        NotAModel: a name of the catalogue whose file is not here.
+    """
+    entry = entry_of(name, catalogue)
     if entry.path is None:
         raise NotAModel(
             f"{name} is not on this machine.",

@@ -1,0 +1,83 @@
+"""Names -> what of them can be hashed, or removed. Knows entries and locks; hashes by `keeping`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from ponder.catalogue import Catalogue
+from ponder.errors import InputError, NotAModel
+from ponder.library import lock as locks
+from ponder.library.keeping import Verdict, judged, verify
+from ponder.library.local import Entry, entries, find
+from ponder.library.lock import Lock
+from ponder.library.watching import Tell, nothing
+
+
+def checkable(catalogue: Catalogue) -> list[str]:
+    """Names of all models that ponder knows the hashes of: locked ones, and pinned files."""
+    named = list(locks.read_all())
+    named += [
+        entry.name
+        for entry in entries(catalogue)
+        if entry.origin == "models folder" and _pin(entry) and entry.name not in named
+    ]
+    return named
+
+
+def check(name: str, catalogue: Catalogue, tell: Tell = nothing) -> list[Verdict]:
+    """Hash the files of one model.
+
+    Raises:
+        UnknownName: neither a name nor a file.
+        NotAModel: it is not here.
+    """
+    lock = locks.read_all().get(name)
+    if lock is None:
+        entry = find(name, catalogue)
+        lock = _lock_of(entry)
+        if lock is None:
+            assert entry.path is not None
+            return [judged(name, entry.path, _pin(entry), tell)]
+    return verify(lock, tell)
+
+
+def locked(name: str, catalogue: Catalogue) -> Lock:
+    """The lock of a model that ponder fetched or imported.
+
+    Raises:
+        UnknownName: neither a name nor a file.
+        InputError: it is here, but not by ponder's doing.
+        NotAModel: it is not here.
+    """
+    lock = locks.read_all().get(name)
+    if lock is None:
+        entry = find(name, catalogue)
+        lock = _lock_of(entry)
+        if lock is None:
+            hint = (
+                "It ships with ponder."
+                if entry.origin == "built in"
+                else f"If it is yours to delete: rm {shlex.quote(str(entry.path))}"
+                if entry.origin in ("models folder", "catalogue")
+                else f"It belongs to {entry.origin}: remove it there."
+            )
+            raise InputError(f"ponder did not fetch {name}, and does not delete it.", hint)
+    return lock
+
+
+def _lock_of(entry: Entry) -> Lock | None:
+    if entry.path is None:
+        raise NotAModel(f"{entry.name} is not on this machine.", entry.fetch)
+    for lock in locks.read_all().values():
+        if entry.path in (lock.path, *(lock.place(part) for part in lock.parts)):
+            return lock
+    return None
+
+
+def _pin(entry: Entry) -> str:
+    """The sha256 that the catalogue has for an entry's file; empty if it has none."""
+    if entry.model is None or entry.path is None:
+        return ""
+    name = Path(entry.path).name
+    return next((g.sha256 for g in entry.model.ggufs.values() if g.name == name), "")
