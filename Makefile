@@ -43,6 +43,7 @@ check: $(STAMPS)/dev ## set up, then ruff, mypy and import-linter
 
 bench: $(STAMPS)/dev ## set up, then measure
 	$(BIN)/python tests/bench/bench.py
+	PYTHONPATH=tests $(BIN)/python -m bench.tui
 
 screenshot: $(STAMPS)/dev ## set up, then paint the picture in README again
 	$(BIN)/python tests/tui/screenshot.py docs/chat.svg

@@ -49,8 +49,9 @@ class Stream(Iterator[Event]):
     def put(self, item: Event | PonderError) -> None:
         """For the runner: tell the reader."""
         self.queue.put(item)
-        if self.on_event is not None:
-            self.on_event()
+        bell = self.on_event  # read once: who waited may just be taking it away
+        if bell is not None:
+            bell()
 
     def _taken(self, item: Event | PonderError) -> Event:
         if isinstance(item, PonderError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,3 +200,34 @@ def test_threads_reach_the_screen_nowhere_else() -> None:
     }
     assert "screens/chat.py" in files
     assert [name for name, text in files.items() if crossing.search(text)] == ["pump.py"]
+
+
+async def test_what_has_come_is_handed_on_also_while_painting_waits(session: Session) -> None:
+    stream = Stream(session.runner, 99)
+    asked = Answering(session, stream, "?", 0)
+    written: list[Event] = []
+    painted: list[Event] = []
+    slow = asyncio.Event()
+
+    async def take() -> None:
+        async for events in pump.batches(asked, written.extend, interval=0.0):
+            # A batch that costs so much that the next one has to wait.
+            end = time.thread_time() + 0.05
+            while time.thread_time() < end:
+                pass
+            painted.extend(events)
+            slow.set()
+
+    task = asyncio.create_task(take())
+    stream.put(Text(99, Span(Channel.THOUGHT, "a"), 1))
+    await slow.wait()
+    stream.put(Text(99, Span(Channel.THOUGHT, "b"), 2))
+    while len(written) < 2:
+        await asyncio.sleep(0)
+    assert len(painted) == 1
+    while len(painted) < 2:
+        await asyncio.sleep(0.001)
+    assert written == painted
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

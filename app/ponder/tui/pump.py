@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 INTERVAL = 1 / 30
 """Seconds between batches at least."""
-SHARE = 1 / 16
+SHARE = 1 / 20
 """Of the time of the loop's thread, what a batch may take: all that it takes is taken from a
 model that uses every core."""
-PATIENCE = 0.2
+PATIENCE = 0.25
 """Seconds between batches at most, whatever they cost."""
 
 T = TypeVar("T")
@@ -64,9 +64,17 @@ class Handover(Generic[T]):
 
 
 async def batches(
-    answering: Answering, interval: float = INTERVAL
+    answering: Answering,
+    taken: Callable[[Sequence[Event]], None] = lambda _: None,
+    interval: float = INTERVAL,
 ) -> AsyncIterator[tuple[Event, ...]]:
-    """The events of a question, in order, as they come and no faster than they are taken.
+    """The events of a question to be painted, in order, as they come.
+
+    Args:
+        answering: the question.
+        taken: told of events as soon as they are here, so that they can be written down also
+            while painting waits for its turn.
+        interval: seconds between two looks at least.
 
     Raises:
         PonderError: what the engine died of, after everything that came before.
@@ -74,28 +82,41 @@ async def batches(
     loop = asyncio.get_running_loop()
     wake = asyncio.Event()
     ring: Handover[None] = Handover(lambda _: wake.set())
+    unpainted: list[Event] = []
     over = False
-    cost = 0.0
+    cost = paint_at = 0.0
     while not over:
         # The bell hangs only while somebody waits for it: each time it rings, this thread wakes.
         answering.stream.on_event = lambda: ring(None)
-        while not answering.ready():
-            await wake.wait()
+        while not answering.ready() and not (unpainted and loop.time() >= paint_at):
+            with suppress(TimeoutError):
+                patience = max(0.0, paint_at - loop.time()) if unpainted else None
+                await asyncio.wait_for(wake.wait(), patience)
             wake.clear()
         answering.stream.on_event = None
-        began, busy = loop.time(), time.thread_time()
+        began = loop.time()
         events, failure, over = _drain(answering)
+        events = merged(events)
         if events:
-            yield tuple(merged(events))
+            taken(events)
+            unpainted += events
+            # Text can wait for its turn; what somebody may have pressed a key for cannot.
+            if any(not isinstance(event, Text | Prefilled) for event in events):
+                paint_at = began
+        if unpainted and (over or loop.time() >= paint_at):
+            busy = time.thread_time()
+            text = any(isinstance(event, Text) for event in unpainted)
+            painting, unpainted = tuple(merged(unpainted)), []
+            yield painting
+            await asyncio.sleep(0 if over else max(0.0, interval - (loop.time() - began)))
+            # By now it has been painted. Until there is text, nobody is made to wait for it.
+            if text:
+                cost = (cost + time.thread_time() - busy) / 2
+                paint_at = began + min(cost / SHARE, PATIENCE)
+        elif not over:
+            await asyncio.sleep(max(0.0, interval - (loop.time() - began)))
         if failure is not None:
             raise failure
-        if not over:
-            await asyncio.sleep(max(0.0, interval - (loop.time() - began)))
-            # By now it has been painted. Until there is text, nobody is made to wait for it.
-            if any(isinstance(event, Text) for event in events):
-                cost = (cost + time.thread_time() - busy) / 2
-                pause = min(cost / SHARE, PATIENCE) - (loop.time() - began)
-                await asyncio.sleep(max(0.0, pause))
 
 
 def _drain(answering: Answering) -> tuple[list[Event], PonderError | None, bool]:

@@ -7,6 +7,7 @@ no thread, no token and no file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import on, work
@@ -205,9 +206,9 @@ class ChatScreen(Screen[None]):
         self._show_levers()
         ticking = self.set_interval(1.0, view.trace_view.tick)
         try:
-            async for events in pump.batches(asked.answering):
-                # Written before it is shown: what was seen is not lost, whatever happens.
-                self.dialogue.record(asked, events)
+            # Written before it is shown: what was seen is not lost, whatever happens.
+            written = partial(self.dialogue.record, asked)
+            async for events in pump.batches(asked.answering, written):
                 await view.apply(events, conversation.following)
                 self._heed(events)
         except PonderError as error:

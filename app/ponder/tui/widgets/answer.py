@@ -35,7 +35,7 @@ def parser() -> MarkdownIt:
 
 def prepare() -> None:
     """Import and compile what the first answer would have to wait for; on any thread."""
-    import ponder.tui.widgets.markdown  # noqa: F401 - imported to have been imported
+    from textual.widgets import Markdown  # noqa: F401 - imported to have been imported
 
     parser().parse("www.example.org")
 
@@ -49,7 +49,7 @@ class AnswerView(Vertical):
 
     async def write(self, span: Span) -> None:
         """Add a piece of it."""
-        from ponder.tui.widgets.markdown import StreamingMarkdown
+        from textual.widgets import Markdown
 
         text = safe(span.text)
         last = self.children[-1] if self.children else None
@@ -58,12 +58,12 @@ class AnswerView(Vertical):
                 self.display = True
                 await self.mount(Static(Content(text.strip()), classes="forced"))
             return
-        if not isinstance(last, StreamingMarkdown):
+        if not isinstance(last, Markdown):
             text = text.lstrip()
             if not text:
                 return
             self.display = True
-            last = StreamingMarkdown(parser_factory=parser, open_links=False)
+            last = Markdown(parser_factory=parser, open_links=False)
             await self.mount(last)
         await last.append(text)
 
