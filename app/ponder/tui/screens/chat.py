@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, TextArea
+from textual.widgets import TextArea
 from textual.worker import get_current_worker
 
 from ponder.errors import PonderError
@@ -30,6 +30,7 @@ from ponder.tui.screens.history import HistoryScreen
 from ponder.tui.screens.models import ModelScreen, listed
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
+from ponder.tui.widgets.keys import KeyLine
 from ponder.tui.widgets.status import StatusLine
 from ponder.tui.widgets.trace import TraceView
 from ponder.tui.widgets.turn import TurnView
@@ -130,7 +131,7 @@ class ChatScreen(Screen[None]):
         yield StatusLine()
         yield Conversation()
         yield Composer()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Ready to write at once; the model may come later."""
