@@ -8,9 +8,11 @@ disturbs both alike. Prints a table; asserts nothing, because a clock is no test
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -65,6 +67,7 @@ STORY = (
 def home() -> Path:
     """A PONDER_HOME of our own, in which this build of llama.cpp has been tried already."""
     folder = Path(tempfile.mkdtemp(prefix="ponder-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["PONDER_HOME"] = str(folder)
     ask = [sys.executable, *PONDER, "ask", "--json", "--budget", "1", "--max-answer", "1", "1 + 1"]
     subprocess.run(ask, env=environment(folder), stdout=subprocess.DEVNULL, check=True)

@@ -88,9 +88,10 @@ def fresh(
         return sample(engine, seq, n)
 
 
-NOISE = 0.1
+NOISE = 0.25
 """Logits. The order of a sum depends on the shape of a batch and on which cells of the cache a
-sequence lies in: 0.02 was seen. Between two contexts there are several logits."""
+sequence lies in: 0.02 was seen on one processor, 0.12 on one that multiplies in bf16. Between two
+contexts there are several logits."""
 
 
 @pytest.fixture(scope="module")

@@ -171,6 +171,15 @@ def test_a_lock_reads_as_it_was_written(home: Path) -> None:
     assert [path.name for path in (home / "models").iterdir()] == ["x.lock.json"]
 
 
+def test_a_lock_that_is_no_text_is_refused_and_listed_by_nobody(home: Path) -> None:
+    written(home, GOOD)
+    path = locks.file_of("x")
+    path.write_bytes(path.read_bytes().replace(b'"x"', b'"\xff"'))
+    with pytest.raises(LibraryError, match="no lock file"):
+        locks.read("x")
+    assert locks.read_all() == {}
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -202,7 +202,10 @@ def test_threads_reach_the_screen_nowhere_else() -> None:
     assert [name for name, text in files.items() if crossing.search(text)] == ["pump.py"]
 
 
-async def test_what_has_come_is_handed_on_also_while_painting_waits(session: Session) -> None:
+async def test_what_has_come_is_handed_on_also_while_painting_waits(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "PATIENCE", 0.25)
     stream = Stream(session.runner, 99)
     asked = Answering(session, stream, "?", 0)
     written: list[Event] = []

@@ -128,7 +128,7 @@ def read(name: str) -> Lock | None:
         lock = msgspec.json.decode(data, type=Lock)
         if lock.name != name:
             raise msgspec.ValidationError(f"it calls itself {lock.name}")
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LibraryError(
             f"{path} is no lock file that this ponder can read: {error}.",
             "Remove it and pull the model again: what is already here is not fetched twice.",
