@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from e2e.terminal import PONDER, Terminal, environment
+from e2e.terminal import GUARD, PONDER, Terminal, environment
 
 QUESTION = "Mia has 38 marbles. She buys 47 more marbles. How many marbles does Mia have now?"
 F2, F3, F4, ESC = "\x1bOQ", "\x1bOR", "\x1bOS", "\x1b"
@@ -217,7 +218,13 @@ def test_a_terminal_that_goes_away_ends_it(open_chat: Open, home: Path) -> None:
     os.close(chat.child.child_fd)
     chat.child.closed = True
     chat.child.child_fd = -1
-    _, status = os.waitpid(pid, 0)
+    began = time.monotonic()
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended or time.monotonic() - began > GUARD:
+            break
+        time.sleep(0.05)
+    assert ended, "it does not end"
     assert os.WIFEXITED(status)
     (turn,) = history(home, "show", "last")["turns"]
     assert turn["trace"]["finish"] == "cancelled"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
 
 Opener = Callable[[str, Callable[[float], None]], "Assembled"]
 """(name or path of a model, told the fraction loaded) -> a session with it."""
+
+
+GRACE = 3.0
+"""Seconds that the screen has to go, once this process is told to end."""
 
 
 class Abandoned(Exception):
@@ -99,6 +105,8 @@ class PonderApp(App[int]):
         self._opener = opener
         self._first = conversation
         self._leaving = False
+        self._left = threading.Event()
+        """Set once the screen is gone."""
         self._wanted = object()
         """Stands for the model that was asked for last."""
         self._kept_theme = ""
@@ -152,6 +160,14 @@ class PonderApp(App[int]):
         """Somebody wants this process to end: as if it had been quit."""
         self._leaving = True
         self.exit(code, code)
+        # A terminal that is gone takes Textual's writer with it, and leaving was then seen to
+        # wait for it without end.
+        threading.Thread(target=self._leave_anyway, args=(code,), daemon=True).start()
+
+    def _leave_anyway(self, code: int) -> None:
+        if not self._left.wait(GRACE):
+            self.close()
+            os._exit(code)
 
     # -- the model ----------------------------------------------------------------------
 
@@ -329,5 +345,6 @@ class PonderApp(App[int]):
     def close(self) -> bool:
         """After the last paint: end what runs, write it down. False if that was not possible."""
         self._leaving = True
+        self._left.set()
         self.dialogue.close()
         return self.recorder.close()
