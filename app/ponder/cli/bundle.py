@@ -319,23 +319,9 @@ def _watching(quiet: bool = False) -> Iterator[Tell]:
     if quiet or not console.is_terminal:
         yield _Lines(quiet)
         return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from ponder.cli.progress import bytes_bar
 
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    bar = bytes_bar(console)
     tasks = {}
 
     def tell(event: Moved | Noted) -> None:

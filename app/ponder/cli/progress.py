@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +27,10 @@ from ponder.library.watching import (
 )
 from ponder.printable import safe
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
 
 @contextmanager
 def watching(
@@ -41,23 +46,7 @@ def watching(
     if quiet or not console.is_terminal:
         yield _Lines(clock, quiet)
         return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    bar = bytes_bar(console)
     task: dict[tuple[str, str], int] = {}
 
     def tell(event: Event) -> None:
@@ -79,6 +68,27 @@ def watching(
 
     with bar:
         yield tell
+
+
+def bytes_bar(console: Console) -> Progress:
+    """A bar with bytes, rate and time left."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
 
 
 def _json(event: Event) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import TextArea
@@ -25,6 +25,7 @@ from ponder.thinking import effort
 from ponder.thinking.effort import Wish
 from ponder.tui import pump
 from ponder.tui.dialogue import Asked, Dialogue, title
+from ponder.tui.screens import bindings
 from ponder.tui.screens.budget import BudgetScreen
 from ponder.tui.screens.history import HistoryScreen
 from ponder.tui.screens.models import ModelScreen, listed
@@ -48,48 +49,7 @@ class ChatScreen(Screen[None]):
         wish: the budget to begin with.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop", "Stop", id="stop", tooltip="Stop thinking or answering"),
-        Binding(
-            "f2,ctrl+g", "answer_now", "Answer now", id="answer-now", priority=True,
-            tooltip="End the thinking; the answer follows",
-        ),
-        Binding(
-            "f3", "extend", "More", id="extend", priority=True,
-            tooltip="Grant it more thinking tokens",
-        ),
-        Binding(
-            "f4", "wait", "Wait", id="wait", priority=True,
-            tooltip='When it wants to stop thinking, it is told "Wait" instead',
-        ),
-        Binding(
-            "ctrl+t", "fold", "Fold", id="fold", priority=True,
-            tooltip="Fold or unfold the last thinking",
-        ),
-        Binding(
-            "ctrl+b", "budget", "Budget", id="budget", priority=True,
-            tooltip="How long it may think: tokens, an effort, or off",
-        ),
-        Binding(
-            "ctrl+up", "effort(1)", "More effort", id="effort-up", show=False, priority=True
-        ),
-        Binding(
-            "ctrl+down", "effort(-1)", "Less effort", id="effort-down", show=False, priority=True
-        ),
-        Binding(
-            "ctrl+o", "model", "Model", id="model", priority=True, tooltip="Choose a model"
-        ),
-        Binding(
-            "ctrl+r", "history", "History", id="history", priority=True,
-            tooltip="Open an earlier conversation, or search all of them",
-        ),
-        Binding(
-            "ctrl+n", "new", "New", id="new", priority=True, tooltip="Begin a new conversation"
-        ),
-        Binding("pageup", "scroll(-1)", "Scroll up", show=False, priority=True),
-        Binding("pagedown", "scroll(1)", "Scroll down", show=False, priority=True),
-        Binding("ctrl+end", "bottom", "To the end", show=False, priority=True),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = bindings.CHAT
 
     class Began(Message):
         """A question was asked."""
