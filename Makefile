@@ -57,7 +57,7 @@ wheel: $(STAMPS)/venv ## build ponder's own wheel into dist/
 
 clean: ## remove what was made here, .venv too; keeps the compiled engine
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
-	find app packaging tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app quantize packaging tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: ## clean, and remove the compiled engine that `make setup` would use
 	@engine=$$($(PYTHON) packaging/llama_wheel.py --where) && [ -n "$$engine" ] && set -x && \

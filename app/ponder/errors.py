@@ -8,7 +8,9 @@
     + SettingsError       config.toml or models.toml cannot be read
   x ModelError            a model file that cannot be used
     + NotAModel           missing, not a GGUF, or damaged
-    + UnsupportedModel    a GGUF that llama.cpp, or ponder, cannot run
+    + UnsupportedModel    a model that llama.cpp, or ponder, cannot run or convert
+    + BadCheckpoint       shards that are missing, damaged, or not what they say they are
+    + BadImatrix          an importance matrix that is missing, damaged, or another model's
   x EngineError           the engine failed while it ran
     + ContextFull         no room left for a sequence; raised before anything is decoded
     + BuildBroken         this build of llama.cpp does not work on this machine
@@ -80,7 +82,15 @@ class NotAModel(ModelError):
 
 
 class UnsupportedModel(ModelError):
-    """A GGUF that this llama.cpp, or ponder, cannot run."""
+    """A model that this llama.cpp, or ponder, cannot run or convert."""
+
+
+class BadCheckpoint(ModelError):
+    """Shards that are missing, damaged, contradict each other, or hold NaN or infinity."""
+
+
+class BadImatrix(ModelError):
+    """An importance matrix that is missing, damaged, or another model's."""
 
 
 class EngineError(PonderError):

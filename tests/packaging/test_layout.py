@@ -29,10 +29,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         return archive.namelist()
 
 
-def test_the_wheel_brings_ponder_and_nothing_else(wheel: list[str]) -> None:
+def test_the_wheel_brings_ponder_its_quantizer_and_nothing_else(wheel: list[str]) -> None:
     tops = {name.partition("/")[0] for name in wheel}
-    assert "ponder" in tops
-    (info,) = tops - {"ponder"}
+    ours = {"ponder", "ponder_quantize"}
+    assert ours <= tops
+    (info,) = tops - ours
     assert re.fullmatch(r"ponder-[\w.]+\.dist-info", info)
 
 
