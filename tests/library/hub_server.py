@@ -292,21 +292,23 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.longer:
             data += b"\0" * fault.longer
         said = self.headers.get("Range", "")
-        start, status = 0, 200
+        start, end, status = 0, len(data), 200
         if said and hub.ranges:
-            start, status = int(said.removeprefix("bytes=").partition("-")[0]), 206
+            first, _, last = said.removeprefix("bytes=").partition("-")
+            start, status = int(first), 206
             if start >= len(data):
                 self._send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
                 return
-            headers = headers | {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+            end = min(end, int(last) + 1) if last else end
+            headers = headers | {"Content-Range": f"bytes {start}-{end - 1}/{len(data)}"}
         self.asked.status, self.asked.start = status, start
         self.send_response(status)
-        for name, value in (headers | {"Content-Length": str(len(data) - start)}).items():
+        for name, value in (headers | {"Content-Length": str(end - start)}).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
             return
-        end = len(data)
+        whole = end
         if fault is not None and fault.cut >= 0:
             end = min(end, start + fault.cut)
         for at in range(start, end, PIECE):
@@ -314,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
             piece = data[at : min(at + PIECE, end)]
             self.wfile.write(piece)
             self.asked.sent += len(piece)
-        if end < len(data):
+        if end < whole:
             self.close_connection = True
 
     def _refuse(self, status: int, code: str) -> None:

@@ -60,6 +60,11 @@ class Order:
         remote = self.remote
         return hfcache.snapshot(self.cache, self.repository, remote.commit, remote.file)
 
+    @property
+    def lock(self) -> Path:
+        """What is locked while it is fetched."""
+        return hfcache.lock_file(self.cache, self.repository, self.remote.etag)
+
 
 def have(order: Order) -> int:
     """Bytes of a file that are here already, whole or in part; at most its size."""
@@ -83,7 +88,7 @@ def fetch(order: Order, hub: Hub, tell: Tell) -> tuple[str, bool]:
         NoRoom: the disk is full; what came is kept.
         OSError: the cache cannot be written.
     """
-    for path in (order.blob, order.place, _lock(order)):
+    for path in (order.blob, order.place, order.lock):
         path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(order, tell):
         sha256 = _already(order, tell)
@@ -103,21 +108,17 @@ def _alone(order: Order, tell: Tell) -> Iterator[None]:
     """Nobody else fetches this file: neither another ponder nor huggingface_hub itself."""
     from huggingface_hub.utils import WeakFileLock
 
-    lock = WeakFileLock(_lock(order), timeout=_GLANCE)
+    lock = WeakFileLock(order.lock, timeout=_GLANCE)
     try:
         lock.__enter__()
     except TimeoutError:  # filelock's is one
         tell(Waiting(f"{order.remote.file}: another pull is at it"))
-        lock = WeakFileLock(_lock(order))
+        lock = WeakFileLock(order.lock)
         lock.__enter__()
     try:
         yield
     finally:
         lock.__exit__(None, None, None)
-
-
-def _lock(order: Order) -> Path:
-    return hfcache.lock_file(order.cache, order.repository, order.remote.etag)
 
 
 def _already(order: Order, tell: Tell) -> str:

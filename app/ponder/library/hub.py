@@ -209,13 +209,19 @@ class Hub:
         return hf_hub_url(repository, file, revision=commit, endpoint=self.endpoint)
 
     @contextmanager
-    def stream(self, url: str, start: int) -> Iterator[httpx2.Response]:
-        """The bytes of a file from one of them on, as they come; errors are raised as they are."""
+    def stream(self, url: str, start: int, stop: int | None = None) -> Iterator[httpx2.Response]:
+        """The bytes of a file from one of them on, as they come; errors are raised as they are.
+
+        Args:
+            url: of the file.
+            start: the first byte that is wanted.
+            stop: the first that is not; a hub may send it all the same.
+        """
         from huggingface_hub import get_session, hf_raise_for_status
 
         headers = self.headers() | {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
+        if start or stop is not None:
+            headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
         with get_session().stream("GET", url, headers=headers, timeout=_PATIENCE) as response:
             hf_raise_for_status(response)
             yield response
