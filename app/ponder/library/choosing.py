@@ -14,10 +14,11 @@ from ponder.library.hub import Listing
 from ponder.library.lock import Lock, read_all
 from ponder.library.naming import Group, groups, split_of
 
-_REPOSITORY = re.compile(
+REPOSITORY = re.compile(
     r"^(?:https?://(?:huggingface\.co|hf\.co)/|hf\.co/|huggingface\.co/)?"
     r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<word>.*))?$"
 )
+"""owner/name, with or without the hub's address, @revision and :file or :quant."""
 MAIN = "main"
 
 
@@ -63,7 +64,7 @@ def wanted(said: str, catalogue: Catalogue) -> Wanted:
         for gguf in model.ggufs.values():
             if said in (gguf.name, gguf.name.removesuffix(".gguf")):
                 return _of_gguf(said, gguf)
-    found = _REPOSITORY.match(said)
+    found = REPOSITORY.match(said)
     if found is None:
         hint = "Any repository of the hub works too: ponder pull owner/repo:QUANT"
         raise UnknownName("model", name, catalogue.models, f"{hint} {catalogue.trouble}".strip())

@@ -26,6 +26,7 @@ Origin = Literal[
     "models folder",
     "pulled",
     "imported",
+    "quantized",
     "Hugging Face cache",
     "Ollama",
     "LM Studio",
@@ -70,6 +71,8 @@ class _Here:
     repository: str = ""
     sha256: str = ""
     """Of its only file."""
+    checkpoint: str = ""
+    """The repository that it was made of here."""
 
     def is_file_of(self, gguf: Gguf) -> bool:
         """Whether it is one that the catalogue tells of."""
@@ -100,12 +103,17 @@ def entries(catalogue: Catalogue) -> list[Entry]:
     for name, model in catalogue.models.items():
         published = [thing for g in model.ggufs.values() for thing in found if thing.is_file_of(g)]
         own = [thing for thing in found if thing.name == name and thing.path not in taken]
-        of_model |= {thing.path: model for thing in published}
+        made = [
+            thing
+            for thing in found
+            if thing.checkpoint and thing.checkpoint == model.repository and thing not in own
+        ]
+        of_model |= {thing.path: model for thing in published + made}
         if model.builtin:
             taken |= {thing.path for thing in own if thing.origin == "models folder"}
             here.append(Entry(name, builtin_path(model.builtin), "built in", model))
-        elif published or own:
-            thing = (published or own)[0]
+        elif published or own or made:
+            thing = (published or own or made)[0]
             taken |= {thing.path, *(other.path for other in own)}
             here.append(Entry(name, thing.path, thing.origin, model))
         else:
@@ -128,11 +136,12 @@ def _found() -> list[_Here]:
         _Here(
             known.name,
             known.path,
-            "pulled" if known.kind == "hub" else "imported",
+            _origin(known),
             "ponder",
             tuple(part.file.rpartition("/")[2] for part in known.parts),
-            known.repository,
+            known.repository if known.kind == "hub" else "",
             known.parts[0].sha256 if len(known.parts) == 1 else "",
+            known.repository if known.how == "quantized" else "",
         )
         for known in locked
     ]
@@ -159,6 +168,12 @@ def _found() -> list[_Here]:
     return things
 
 
+def _origin(known: lock.Lock) -> Origin:
+    if known.kind == "hub":
+        return "pulled"
+    return "quantized" if known.how == "quantized" else "imported"
+
+
 def _identity(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
@@ -173,16 +188,20 @@ def _of_quant(said: str, catalogue: Catalogue) -> Entry | None:
     model = catalogue.models.get(name)
     if not word or (model is None and not _ON_THE_HUB.match(said)):
         return None
-    repository = name.partition("@")[0]
+    repository = checkpoint = name.partition("@")[0]
     gguf = None
     if model is not None:
+        checkpoint = model.repository
         repository = model.gguf.repository if model.gguf is not None else ""
         gguf = next((g for q, g in model.ggufs.items() if q.lower() == word.lower()), None)
     for thing in _found():
-        named = thing.repository == repository and any(
-            group.answers_to(word) for group in groups(thing.files)
+        named = any(group.answers_to(word) for group in groups(thing.files))
+        published = (
+            thing.is_file_of(gguf)
+            if gguf is not None
+            else repository and thing.repository == repository and named
         )
-        if thing.is_file_of(gguf) if gguf is not None else repository and named:
+        if published or (named and checkpoint and thing.checkpoint == checkpoint):
             return Entry(said, thing.path, thing.origin, model)
     return Entry(said, None, "catalogue", model)
 

@@ -71,9 +71,9 @@ class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: str = ""
     """The Hugging Face cache that the files are in."""
     source: str = ""
-    """Of an import: the path it came from."""
-    how: Literal["", "copy", "symlink", "hardlink"] = ""
-    """Of an import: what was made of that path."""
+    """Of an import: the path it came from, or the checkpoint, owner/repo@commit."""
+    how: Literal["", "copy", "symlink", "hardlink", "quantized"] = ""
+    """Of an import: what was made of that path, or that ponder made it of a checkpoint."""
 
     def place(self, part: Part) -> Path:
         """Where a part is, or will be."""
