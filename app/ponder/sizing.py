@@ -147,15 +147,15 @@ def compute_bytes(outline: Outline, room: Room) -> int:
     """Bytes of llama.cpp's compute buffer: what is alive at once in the graph of one decode.
 
     The largest of three moments, each with the mask of which token sees which: a layer's
-    attention, its feed-forward network, and the logits, which llama.cpp makes room for as if
-    every token of the batch wanted them. The factors are those that ggml's allocator comes to
-    with llama.cpp's graphs (src/llama-graph.cpp, ggml/src/ggml-alloc.c); a test holds them
-    against what it really takes.
+    attention, its feed-forward network, and the logits, a row for every slot. The factors are
+    those that ggml's allocator comes to with llama.cpp's graphs (src/llama-graph.cpp,
+    ggml/src/ggml-alloc.c); a test holds them against what it really takes.
     """
-    outputs = min(room.cells, room.batch)
+    decoded = min(room.cells, room.batch)
     # A batch is laid out as equal shares of all slots, rounded up: by less than one each. Taken
     # at its most, so that another trace never seems to need less.
-    tokens = outputs + room.slots - 1
+    tokens = decoded + room.slots - 1
+    outputs = min(decoded, room.slots)
     mask = room.cells * tokens * (2 if room.flash else _FLOAT)
     attention = mask + _FLOAT * tokens * _attention(outline, room)
     if outline.latent is not None and not room.flash:

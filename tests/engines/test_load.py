@@ -461,6 +461,7 @@ def test_a_wish_that_cannot_be_granted(
     [
         LlamaConfig(n_ctx=16, n_seqs=1),
         LlamaConfig(n_ctx=16, n_seqs=128),
+        LlamaConfig(n_ctx=64, n_seqs=60, slice_size=32),  # more slots than tokens in a batch
         LlamaConfig(n_ctx=2048, slice_size=16),
         LlamaConfig(n_ctx=16, slice_size=4096),
     ],

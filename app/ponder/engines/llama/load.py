@@ -271,6 +271,9 @@ def _context(
     params.n_batch = batch(prompt_slice, config.n_seqs)
     params.n_ubatch = params.n_batch
     params.n_seq_max = n_slots
+    # Every sequence wants the logits of its last token at most; llama.cpp has rows for all slots,
+    # and asserts that there are no more of them than this (llama-context.cpp, output_reserve).
+    params.n_outputs_max = n_slots
     # Without it the context is split evenly between slots, and copying part of one asserts.
     params.kv_unified = True
     params.n_threads = threads
