@@ -159,9 +159,9 @@ def test_every_byte_is_somewhere(name: str, room: Room) -> None:
 def test_each_layer_on_the_gpu_is_one_less_in_memory(name: str, room: Room) -> None:
     outline, weights = parts(name)
     needs = [needed(outline, weights, room, n) for n in range(outline.layers + 2)]
-    for fewer, more in pairwise(needs):
-        assert more.gpu > fewer.gpu
-        assert more.ram <= fewer.ram
+    assert all(more.ram <= fewer.ram for fewer, more in pairwise(needs))
+    # With all of it there, nothing has to be brought there for long prompts any more.
+    assert all(more.gpu > fewer.gpu for fewer, more in pairwise(needs[:-1]))
     # One layer more than that is the output; the embedding stays.
     assert needs[-1].ram >= weights.embedding
     assert needs[-1].gpu >= weights.total - weights.embedding

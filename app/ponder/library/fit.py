@@ -112,7 +112,7 @@ class Need:
     weights: int
     kv: int
     compute: int
-    """Compute buffers and the logits handed out."""
+    """Compute buffers, the logits handed out, and room for what is brought to a GPU."""
     gpu: int
     """Of it all, on GPUs."""
     ram: int
@@ -166,7 +166,9 @@ def needed(outline: Outline, weights: Weights, room: Room, gpu_layers: int) -> N
     """What a model takes with so many layers on GPUs.
 
     llama.cpp puts the output there first, then the last layer, the last but one, and so on; each
-    layer's cache is where the layer is. The embedding never leaves the machine's memory.
+    layer's cache is where the layer is. The embedding never leaves the machine's memory. What of
+    the rest a long prompt goes through is brought to the GPU matrix by matrix: there is room for
+    the largest, and for one layer's cache (as seen on an H100; `op_offload` of llama.cpp).
     """
     gpu_layers = min(gpu_layers, outline.layers + 1)
     cache = kv_bytes(outline, room.cells, room.type_k, room.type_v)
@@ -175,15 +177,18 @@ def needed(outline: Outline, weights: Weights, room: Room, gpu_layers: int) -> N
     first = outline.layers - there
     gpu = sum(weights.layers[first:]) + sum(cache[first:])
     ram = weights.embedding + sum(weights.layers[:first]) + sum(cache[:first]) + handed
-    copied = 0
+    copied = brought = 0
     if gpu_layers:
         gpu += weights.head + compute
         copied = weights.head - weights.output
+        if first:
+            brought = weights.largest + max(cache)
+            gpu += brought
     else:
         ram += weights.output
     if first:
         ram += compute
-    spread = compute * (2 if gpu_layers and first else 1)
+    spread = compute * (2 if gpu_layers and first else 1) + brought
     return Need(gpu_layers, weights.total + copied, sum(cache), spread + handed, gpu, ram)
 
 
@@ -204,9 +209,12 @@ def placed(
         # The engine leaves a margin on each GPU, which graphs may fill.
         margin = max(GPU_MARGIN, compute + _GPU_OWN)
         free = sum(max(0, gpu.free - margin) for gpu in machine.gpus)
-        layers = _most(
-            whole, lambda n: n == 0 or needed(outline, weights, room, n).gpu - compute <= free
-        )
+
+        def holds(n: int) -> bool:
+            return n == 0 or needed(outline, weights, room, n).gpu - compute <= free
+
+        # All of it may fit where all but one layer does not: nothing is brought there then.
+        layers = whole if holds(whole) else _most(whole - 1, holds)
         need = needed(outline, weights, room, layers)
         if layers > 1 and _holds(need, machine):
             return "gpu" if layers == whole else "partly", need

@@ -50,6 +50,8 @@ class Weights:
     layers: tuple[int, ...]
     active: tuple[int, ...]
     """Of each layer, what one token goes through; less than all of it with experts."""
+    largest: int
+    """The largest tensor of any layer."""
     parameters: int
     quant: str
     exact: bool
@@ -94,7 +96,7 @@ def of_file(path: Path) -> tuple[Outline, Weights]:
 
 def _gathered(tensors: list[Tensor], outline: Outline, quant: str) -> Weights:
     layers, active = [0] * outline.layers, [0.0] * outline.layers
-    embedding = output = parameters = 0
+    embedding = output = parameters = largest = 0
     untied = False
     used = outline.used / outline.experts if outline.experts else 1.0
     for tensor in tensors:
@@ -110,6 +112,7 @@ def _gathered(tensors: list[Tensor], outline: Outline, quant: str) -> Weights:
                 output += tensor.size
         elif (layer := int(place[1])) < outline.layers:
             layers[layer] += tensor.size
+            largest = max(largest, tensor.size)
             active[layer] += tensor.size * (used if "_exps." in tensor.name else 1.0)
         else:
             continue  # llama.cpp leaves layers that predict further tokens where they are
@@ -120,6 +123,7 @@ def _gathered(tensors: list[Tensor], outline: Outline, quant: str) -> Weights:
         not untied,
         tuple(layers),
         tuple(int(size) for size in active),
+        largest,
         parameters,
         quant,
         exact=True,
@@ -131,13 +135,14 @@ def of_shape(shape: Shape, context: int, quant: str) -> tuple[Outline, Weights]:
     outline = outline_of_shape(shape, context)
     per_weight, share = _MIXES.get(quant, (QUANTS[quant], 0.0))
     mixed = per_weight + share * (_Q6_K - per_weight)
-    layers, active, parameters = [], [], 0
+    layers, active, parameters, largest = [], [], 0, 0.0
     for layer in range(shape.layers):
         size = through = 0.0
         for name, count, used in _matrices(shape, layer):
             bits = mixed if name in ("v", "down") else 32.0 if name == "norm" else per_weight
             size += count * bits / 8
             through += count * used * bits / 8
+            largest = max(largest, count * bits / 8)
             parameters += count
         layers.append(int(size))
         active.append(int(through))
@@ -150,6 +155,7 @@ def of_shape(shape: Shape, context: int, quant: str) -> tuple[Outline, Weights]:
         tied=shape.tied_embeddings,
         layers=tuple(layers),
         active=tuple(active),
+        largest=int(largest),
         parameters=parameters + table * (1 if shape.tied_embeddings else 2) + shape.hidden,
         quant=quant,
         exact=False,
@@ -176,15 +182,16 @@ def _matrices(shape: Shape, layer: int) -> Iterator[tuple[str, int, float]]:
         if shape.architecture == "qwen2":
             yield "norm", wide + 2 * narrow, 1.0  # biases
     if experts is None or layer < experts.dense_layers:
-        yield "up", 2 * hidden * shape.ffn, 1.0
+        yield "gate", hidden * shape.ffn, 1.0
+        yield "up", hidden * shape.ffn, 1.0
         yield "down", hidden * shape.ffn, 1.0
         return
     yield "norm", (hidden + 1) * experts.count, 1.0  # the router
     one, used = hidden * experts.ffn, experts.used / experts.count
-    yield "up", 2 * one * experts.count, used
-    yield "down", one * experts.count, used
-    yield "up", 2 * one * experts.shared, 1.0
-    yield "down", one * experts.shared, 1.0
+    for count, through in ((experts.count, used), (experts.shared, 1.0)):
+        yield "gate", one * count, through
+        yield "up", one * count, through
+        yield "down", one * count, through
 
 
 def outline_of_shape(shape: Shape, context: int) -> Outline:
