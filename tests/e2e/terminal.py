@@ -7,7 +7,7 @@ import re
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pexpect
@@ -32,14 +32,21 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 class Terminal:
-    """ponder in a pseudo-terminal of so many lines and columns."""
+    """ponder in a pseudo-terminal of so many lines and columns, under another command if asked."""
 
     def __init__(
-        self, home: Path, *arguments: str, lines: int = 24, columns: int = 80, **more: str
+        self,
+        home: Path,
+        *arguments: str,
+        lines: int = 24,
+        columns: int = 80,
+        under: Sequence[str] = (),
+        **more: str,
     ) -> None:
+        command = [*under, *PONDER, *arguments]
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            PONDER[0],
-            [*PONDER[1:], *arguments],
+            command[0],
+            command[1:],
             env=environment(home, **more),
             timeout=GUARD,
             dimensions=(lines, columns),
