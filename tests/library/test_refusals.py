@@ -183,6 +183,19 @@ def test_a_size_that_is_told_everywhere_and_wrong_is_refused(
         pulls("small", pinned())
 
 
+@pytest.mark.parametrize("told", [500_000, 700_000])
+def test_after_a_mirror_that_lied_there_is_a_way_on(hub: Hub, pulls: Pulls, told: int) -> None:
+    hub.add(ANY, {FILE: DATA})
+    hub.sizes[FILE] = told
+    with pytest.raises(WrongBytes, match="gives 600,000"):
+        pulls(f"{ANY}:Q4_K_M")
+    hub.sizes.clear()  # as another mirror would have it
+    with pytest.raises(WrongBytes, match="contradicts itself, or what was said before") as refused:
+        pulls(f"{ANY}:Q4_K_M")
+    assert "ponder pull --update" in refused.value.hint
+    assert pulls(f"{ANY}:Q4_K_M", update=True).path.read_bytes() == DATA
+
+
 def test_a_hub_that_names_a_way_out_of_the_cache_is_refused(hub: Hub, pulls: Pulls) -> None:
     hub.add(ANY, {"../../../evil-Q4_K_M.gguf": DATA})
     with pytest.raises(LibraryError, match="evil"):

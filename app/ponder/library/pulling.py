@@ -221,10 +221,11 @@ def _order(lock: Lock, part: Part, hub: Hub) -> Order:
     _agree(hub, part.file, part.sha256, says, "it has to be")
     if remote.size != part.size or remote.commit != lock.revision:
         raise WrongBytes(
-            f"{hub.host} contradicts itself, or what it said before, about {part.file}: "
+            f"{hub.host} contradicts itself, or what was said before, about {part.file}: "
             f"{remote.size:,} bytes at {remote.commit[:12]}, and {part.size:,} at "
             f"{lock.revision[:12]}.",
-            "Try another mirror (HF_ENDPOINT), or none.",
+            "Try another mirror (HF_ENDPOINT), or none. If it was another one before that was "
+            "wrong: `ponder pull --update` forgets what that said.",
         )
     return Order(lock.repository, remote, part.sha256 or says, Path(lock.cache))
 
