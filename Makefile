@@ -22,10 +22,10 @@ QUESTION := A school buys 24 pens at 11 dollars each and 463 belts at 173 dollar
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check bench screenshot engine wheel clean distclean
+.PHONY: help demo setup test check bench bench-library screenshot engine wheel clean distclean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMPS)/app ## set up, then ask the built-in model a question under a thinking budget
 	$(BIN)/ponder ask --floor 100 --budget 320 --temperature 0 "$(strip $(QUESTION))"
@@ -41,9 +41,15 @@ check: $(STAMPS)/dev ## set up, then ruff, mypy and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMPS)/dev ## set up, then measure
+bench: $(STAMPS)/dev ## set up, then measure the engine and the chat
 	$(BIN)/python tests/bench/bench.py
 	PYTHONPATH=tests $(BIN)/python -m bench.tui
+
+bench-library: $(STAMPS)/dev ## set up, then measure pull and bundle, and kill them (20 minutes)
+	PYTHONPATH=tests $(BIN)/python -m bench.pull
+	PYTHONPATH=tests $(BIN)/python -m bench.bundle
+	$(BIN)/python tests/bench/pull_kills.py
+	$(BIN)/python -m pytest tests/library/test_fit_llama.py -s -q
 
 screenshot: $(STAMPS)/dev ## set up, then paint the picture in README again
 	$(BIN)/python tests/tui/screenshot.py docs/chat.svg

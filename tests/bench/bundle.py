@@ -3,7 +3,7 @@
 Ratios are medians over rounds in which all sides take turns; above 1 is faster than the other
 side. Kills come at random times of a real process. Prints tables; asserts nothing.
 
-    python tests/bench/bundle.py [throughput] [kills] [--mib 512] [--rounds 5] [--kills 100]
+    PYTHONPATH=tests python -m bench.bundle [throughput] [kills] [--mib 512] [--rounds 7]
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench.ratios import settle, table, timed, turned
 from library.bundle import kit
 from ponder.library import bundle
 from ponder.library import lock as locks
@@ -55,22 +54,12 @@ def ponder(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def timed(act: Callable[[], object]) -> float:
-    """Seconds; what was written before is on the disk by then."""
-    os.sync()
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
-
-
 def copied(files: list[Path], target: Path) -> None:
     """cp, and its bytes on the disk: a bundle's are there too when it is done."""
     target.mkdir()
     subprocess.run(["cp", *files, target], check=True)
     for file in target.iterdir():
-        descriptor = os.open(file, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        settle(file)
 
 
 def throughput(mib: int, rounds: int) -> None:
@@ -88,14 +77,7 @@ def throughput(mib: int, rounds: int) -> None:
                 if turn >= 0:  # the first one finds out where the disk has room
                     times.setdefault(name, []).append(seconds)
     print(f"{total / 1e6:,.0f} MB in {len(files)} files, {rounds} rounds\n")
-    print(f"{'':<16}{'MB/s':>8}{'to sha256sum':>14}{'to cp, fsync':>14}")
-    for name, found in times.items():
-        ratios = [
-            statistics.median(o / t for o, t in zip(times[other], found, strict=True))
-            for other in ("sha256sum", "cp, fsync")
-        ]
-        rate = total / 1e6 / statistics.median(found)
-        print(f"{name:<16}{rate:>8,.0f}{ratios[0]:>14.2f}{ratios[1]:>14.2f}")
+    print(table(times, total, ["sha256sum", "cp, fsync"]))
 
 
 def _round(
@@ -117,9 +99,7 @@ def _round(
         "verify": lambda: _verify(archive),
         "install": lambda: kit.install(archive, far),
     }
-    names = list(acts)
-    begin = turn % len(names)
-    for name in names[begin:] + names[:begin]:
+    for name in turned(list(acts), turn):
         if name == "create, locked":  # what has a lock need not be hashed beforehand
             _lock(near, files)
         yield name, timed(acts[name])
@@ -199,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", default=["throughput", "kills"])
     parser.add_argument("--mib", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--kills", type=int, default=100)
     told = parser.parse_args()
     if "throughput" in told.what:
