@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -212,5 +214,6 @@ def _library() -> None:
     except ImportError as error:
         raise LibraryError(
             "Signatures need the package `cryptography`, which is not installed.",
-            "pip install 'ponder[sign]'; without a network, a bundle's wheels may have it.",
+            f"{shlex.quote(sys.executable)} -m pip install cryptography; without a network, a "
+            "bundle's wheels may have it.",
         ) from error
