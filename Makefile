@@ -45,7 +45,7 @@ bench: $(STAMPS)/dev ## set up, then measure the engine and the chat
 	$(BIN)/python tests/bench/bench.py
 	PYTHONPATH=tests $(BIN)/python -m bench.tui
 
-bench-library: $(STAMPS)/dev ## set up, then measure pull and bundle, and kill them (20 minutes)
+bench-library: $(STAMPS)/dev ## set up, then measure pull and bundle, and kill them (10 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.pull
 	PYTHONPATH=tests $(BIN)/python -m bench.bundle
 	$(BIN)/python tests/bench/pull_kills.py

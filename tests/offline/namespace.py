@@ -54,7 +54,7 @@ def _unshare() -> list[str]:
 
 def inside(record: Path) -> list[str]:
     """The words before a command that let it run there and write its calls into a file."""
-    return [*_unshare(), "strace", "-f", "-qq", "-e", _CALLS, "-o", str(record)]
+    return [*_unshare(), "strace", "-f", "-q", "-e", _CALLS, "-o", str(record)]
 
 
 def attempts(record: Path) -> list[str]:
@@ -63,7 +63,9 @@ def attempts(record: Path) -> list[str]:
     A process gets no socket but by asking for one: none of another family made, none sent on.
     """
     found = []
-    for line in record.read_text(errors="replace").splitlines():
+    lines = record.read_text(errors="replace").splitlines()
+    assert "+++ exited with" in lines[-1], "nobody looked on to the end"
+    for line in lines:
         call = _CALL.match(line)
         families = {one or other for one, other in _FAMILY.findall(line)}
         if families - {_LOCAL} or (call is not None and call["name"] == "io_uring_setup"):
