@@ -173,6 +173,8 @@ def _template(directory: Path, config: dict[str, Any]) -> Any:
                 found += [{"name": path.stem, "template": _read_text(path)} for path in others]
         elif (directory / "chat_template.json").is_file():
             found = read_json(directory / "chat_template.json").get("chat_template")
+    if isinstance(found, list) and not all(isinstance(choice, dict) for choice in found):
+        raise BadCheckpoint("chat_template of this checkpoint is a list of something else.")
     return found if isinstance(found, (str, list)) else None
 
 
@@ -192,7 +194,7 @@ def _write_template(writer: GGUFWriter, template: Any) -> None:
     if isinstance(template, list):
         default, names = None, set()
         for choice in template:
-            name = "".join(c if c in _LETTERS else "_" for c in choice.get("name") or "")
+            name = "".join(c if c in _LETTERS else "_" for c in str(choice.get("name") or ""))
             text = choice.get("template")
             if name == "default":
                 default = text

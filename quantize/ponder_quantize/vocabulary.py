@@ -65,6 +65,7 @@ class Vocabulary:
         self._size = size
         self._pre = self._name(pre)
         try:
+            self._merges = _merges(self._raw["model"].get("merges"))
             self._special = SpecialTokens(directory, self._raw, self.config)
         except (AttributeError, TypeError, IndexError) as error:
             raise BadCheckpoint(
@@ -78,9 +79,8 @@ class Vocabulary:
         tokens = [self._token(token) for token in range(self._size)]
         writer.add_token_list([text for text, _ in tokens])
         writer.add_token_types([kind for _, kind in tokens])
-        merges = _merges(self._raw["model"].get("merges"))
-        if merges:
-            writer.add_token_merges(merges)
+        if self._merges:
+            writer.add_token_merges(self._merges)
         self._special.write(writer)
 
     def _name(self, pre: str | None) -> str:

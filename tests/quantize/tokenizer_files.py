@@ -59,6 +59,23 @@ def qwen2() -> Files:
     )
 
 
+def qwen2_of(tokens: list[str], kinds: list[int], merges: list[str]) -> dict[str, Any]:
+    """The tokenizer.json of a real vocabulary, of which a GGUF keeps the three lists."""
+    normal, control, user, unused = 1, 3, 4, 5
+    added = [
+        {**_added(text, special=kind == control), "id": at}
+        for at, (text, kind) in enumerate(zip(tokens, kinds, strict=True))
+        if kind in (control, user)
+    ]
+    assert set(kinds) <= {normal, control, user, unused}
+    tokenizer = _tokenizer([], _QWEN2, _byte_level())
+    tokenizer["normalizer"] = None
+    tokenizer["added_tokens"] = added
+    tokenizer["model"]["vocab"] = {t: i for i, t in enumerate(tokens) if kinds[i] == normal}
+    tokenizer["model"]["merges"] = merges
+    return tokenizer
+
+
 def distill() -> Files:
     """DeepSeek-R1's distills: LlamaTokenizerFast, special tokens as objects."""
     added = [_added(_EOS), _added("<｜User｜>", special=False)]
