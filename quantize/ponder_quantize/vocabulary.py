@@ -49,6 +49,12 @@ class Vocabulary:
             UnsupportedModel: no byte-level BPE, or a pre-tokenizer that llama.cpp does not know.
             UnknownName: `pre` is no pre-tokenizer of llama.cpp.
         """
+        if (directory / "tokenizer.model").exists():
+            raise UnsupportedModel(
+                f"{directory} has a SentencePiece vocabulary, tokenizer.model.",
+                "llama.cpp's converter would take it. If tokenizer.json is the vocabulary, "
+                "remove it.",
+            )
         self._raw = read_json(directory / "tokenizer.json")
         self.config = _optional(directory / "tokenizer_config.json")
         _expect_byte_level(self._raw)

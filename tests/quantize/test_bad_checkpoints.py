@@ -135,6 +135,7 @@ CASES: dict[str, tuple[Callable[[Path], None], type[PonderError], str]] = {
     ),
     "index: empty": (_text(INDEX, b"{}"), BadCheckpoint, "no weight_map"),
     "no tokenizer": (_gone("tokenizer.json"), BadCheckpoint, r"has no tokenizer\.json"),
+    "SentencePiece": (_text("tokenizer.model", b"x"), UnsupportedModel, "SentencePiece"),
     "tokenizer is no tokenizer": (
         _text("tokenizer.json", b"{}"), UnsupportedModel, "byte-level BPE",
     ),
