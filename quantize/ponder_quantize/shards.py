@@ -233,16 +233,21 @@ def _judged(file: str, head: bytes, size: int) -> list[str]:
     It wants a whole file. A hole of the size that the header promises is one, and takes no
     room.
     """
-    with tempfile.TemporaryDirectory(prefix="ponder-header-") as place:
-        path = Path(place) / "header.safetensors"
-        with path.open("wb") as hole:
-            hole.write(head)
-            hole.truncate(size)
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="ponder-header-") as place:
+            path = Path(place) / "header.safetensors"
+            with path.open("wb") as hole:
+                hole.write(head)
+                hole.truncate(size)
             with safe_open(path, "numpy") as opened:
                 return list(opened.keys())
-        except SafetensorError as error:
-            raise BadCheckpoint(f"The header of {file} is damaged: {error}.", _AGAIN) from error
+    except SafetensorError as error:
+        raise BadCheckpoint(f"The header of {file} is damaged: {error}.", _AGAIN) from error
+    except OSError as error:
+        raise BadCheckpoint(
+            f"The header of {file} cannot be checked: {error}.",
+            "The folder for temporary files has to hold files with holes; TMPDIR names another.",
+        ) from error
 
 
 def _stored(file: str, name: str, entry: dict[str, Any], length: int) -> Stored:
