@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -262,7 +262,7 @@ class Staging:
             keep: whether they stay when they have been used.
         """
         orders = [self._orders[shard] for shard in self.shards if shard in pending]
-        return Arrivals(orders, self._hub, self._tell, self.header, keep)
+        return Arrivals(orders, self._hub, self._tell, keep)
 
     def discard(self) -> None:
         """Remove the folder, with everything in it."""
@@ -272,7 +272,7 @@ class Staging:
 class Arrivals:
     """Shards as they come. Fetched on a thread of its own; a context, an iterator of names.
 
-    Whoever reads them asks for the next name when nothing more can be done with those it has.
+    Two are on the disk at most, until whoever reads them is starved.
     """
 
     def __init__(
@@ -280,19 +280,19 @@ class Arrivals:
         orders: list[Order],
         hub: Hub,
         tell: Tell,
-        header: Callable[[str], bytes],
         keep: bool,
     ) -> None:
         self._orders = orders
         self._hub = hub
         self._tell = tell
-        self._header = header
         self._keep = keep
         self._changed = threading.Condition()
         self._come: deque[str] = deque()
         self._held: set[str] = set()
         """Whole, and not released."""
+        self._fetched = 0
         self._starved = False
+        """Whether somebody cannot go on without one more."""
         self._stopped = False
         self._over = False
         self._error: Exception | None = None
@@ -319,15 +319,22 @@ class Arrivals:
 
     def __next__(self) -> str:
         with self._changed:
-            self._starved = True
-            self._changed.notify_all()
             self._changed.wait_for(lambda: self._come or self._over)
-            self._starved = False
             if self._come:
                 return self._come.popleft()
             if self._error is not None:
                 raise self._error
             raise StopIteration
+
+    def starved(self, taken: int) -> None:
+        """Nothing more can be done with the shards that were taken: one more may come.
+
+        Args:
+            taken: how many that were, so that one that has just come is used first.
+        """
+        with self._changed:
+            self._starved = taken == self._fetched
+            self._changed.notify_all()
 
     def release(self, shard: str) -> None:
         """A shard is not needed any more."""
@@ -344,8 +351,9 @@ class Arrivals:
             for order in self._orders:
                 self._wait_for_room()
                 fetch(order, self._hub, self._heard)
-                self._compare(order)
                 with self._changed:
+                    self._fetched += 1
+                    self._starved = False
                     self._held.add(order.remote.file)
                     self._come.append(order.remote.file)
                     self._changed.notify_all()
@@ -363,12 +371,7 @@ class Arrivals:
     def _wait_for_room(self) -> None:
         with self._changed:
             self._changed.wait_for(
-                lambda: (
-                    self._stopped
-                    or self._keep
-                    or len(self._held) < _ROOM
-                    or (self._starved and not self._come)
-                )
+                lambda: self._stopped or self._keep or self._starved or len(self._held) < _ROOM
             )
             if self._stopped:
                 raise _StoppedError
@@ -377,14 +380,3 @@ class Arrivals:
         if self._stopped:
             raise _StoppedError
         self._tell(event)
-
-    def _compare(self, order: Order) -> None:
-        """What was read of a shard before it came has to be how it begins."""
-        header = self._header(order.remote.file)
-        with order.place.open("rb") as file:
-            if file.read(len(header)) != header:
-                raise WrongBytes(
-                    f"{self._hub.host} gave another beginning of {order.remote.file} than the "
-                    "file has.",
-                    "That is the mirror's fault: try another (HF_ENDPOINT).",
-                )
