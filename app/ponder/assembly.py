@@ -15,7 +15,9 @@ from ponder.engines import probe
 from ponder.engines.base import Engine
 from ponder.engines.llama import LlamaConfig, LlamaEngine
 from ponder.errors import NotAModel, UnsupportedModel
-from ponder.library import local
+from ponder.hardware import Gpu
+from ponder.library import fit, local
+from ponder.library.fit import Machine
 from ponder.runner import Runner
 from ponder.session import Session
 from ponder.settings import SamplingSettings, Settings
@@ -58,6 +60,14 @@ def probe_verdict(fresh: bool = False) -> probe.Verdict:
     tiny = next(model.builtin for model in ours if model.builtin)
     memory = paths.cache_dir() / "llama-builds.json"
     return probe.verdict(local.builtin_path(tiny), memory, fresh)
+
+
+def usable_machine() -> tuple[Machine, tuple[Gpu, ...]]:
+    """This machine as llama.cpp can use it, and the GPUs that it cannot use."""
+    machine = fit.this_machine()
+    if not machine.gpus or any("CPU" not in device for device in probe_verdict().devices):
+        return machine, ()
+    return replace(machine, gpus=()), machine.gpus
 
 
 def open_session(

@@ -24,6 +24,7 @@
     + BadBundle           a bundle is damaged, not complete, or holds what none may hold
     + BadSignature        not signed, or not by the key that was given
     + Busy                another ponder is at the same thing
+    + Stopped             somebody wanted it to end; what has come is kept
 
 Each has a message that says what happened and a hint that says what to do about it.
 This module knows nothing of terminals: whoever catches an error decides how to show it.
@@ -139,6 +140,10 @@ class BadSignature(LibraryError):
 
 class Busy(LibraryError):
     """Another ponder is at the same thing."""
+
+
+class Stopped(LibraryError):
+    """Somebody wanted the work to end. What has come is kept, and gone on from."""
 
 
 class OfflineError(PonderError):

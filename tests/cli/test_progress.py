@@ -7,7 +7,8 @@ from itertools import count
 
 import pytest
 
-from ponder.cli.progress import left, size, watching
+from ponder.cli.progress import watching
+from ponder.library.telling import left, size
 from ponder.library.watching import Hashing, Noted, Receiving, Waiting
 
 MB = 1_000_000

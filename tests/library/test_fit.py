@@ -349,4 +349,17 @@ def test_this_machine_is_one() -> None:
     machine = fit.this_machine()
     assert 0 < machine.free <= machine.total
     assert machine.threads >= 1
-    assert fit.this_machine(gpus=False).gpus == ()
+
+
+def test_a_model_that_goes_gives_back_what_it_took() -> None:
+    card = Gpu("card", free=10 << 30, total=12 << 30)
+    before = Machine(free=20 << 30, total=32 << 30, gpus=(card,), threads=4)
+    after = Machine(12 << 30, 32 << 30, (replace(card, free=3 << 30),), 4)
+    now = Machine(11 << 30, 32 << 30, (replace(card, free=2 << 30),), 4)
+    free = fit.given_back(now, before, after)
+    assert free.free == 19 << 30
+    assert [gpu.free for gpu in free.gpus] == [9 << 30]
+    # What was taken by others, or set free by them, is nobody's model.
+    assert fit.given_back(before, after, before) == before
+    full = fit.given_back(before, replace(before, free=32 << 30), replace(after, free=0))
+    assert full.free == before.total

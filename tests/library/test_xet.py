@@ -13,6 +13,12 @@ import pytest
 from library.conftest import content
 from library.hub_server import Asked, Hub
 from library.killing import start
+from library.pulls import SHIPPED
+from ponder.errors import Stopped
+from ponder.library import hashing
+from ponder.library.pulling import pull
+from ponder.library.stopping import Stop
+from ponder.library.watching import Receiving
 
 if find_spec("hf_xet") is None:
     pytest.skip("hf_xet is not installed", allow_module_level=True)
@@ -143,3 +149,18 @@ def test_it_can_be_switched_off(hub: Hub, cache: Path) -> None:
     comes(cache, HF_HUB_DISABLE_XET="1")
     assert store.begun == []
     assert hub.sent() == len(DATA)
+
+
+def test_who_stops_asks_for_no_others(
+    hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "_OFTEN", 0.0)
+    hub.add(ANY, {FILE: DATA})
+    store = Store(hub)
+    stop = Stop(lambda event: stop() if isinstance(event, Receiving) and event.done else None)
+    with pytest.raises(Stopped):
+        pull(SAID, SHIPPED, stop.tell, sleep=stop.sleep)
+    assert store.begun == [0]
+    assert hub.sent() == 0
+    assert not list(cache.glob(f"models--*/snapshots/*/{FILE}"))
+    assert comes(cache) == []

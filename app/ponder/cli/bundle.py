@@ -108,9 +108,9 @@ def create(
 ) -> None:
     """See the command's help."""
     from ponder.catalogue import catalogue
-    from ponder.cli.progress import size
     from ponder.library import bundle
     from ponder.library.bundle import signing
+    from ponder.library.telling import size
 
     with _told_as(as_json):
         if platform and wheels is None:
@@ -153,8 +153,8 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="One object on stdout.")
 def verify(archive: Path, key: Path | None, as_json: bool) -> None:
     """See the command's help."""
-    from ponder.cli.progress import size
     from ponder.library import bundle
+    from ponder.library.telling import size
 
     with _told_as(as_json):
         public = _public(key)
@@ -278,7 +278,7 @@ def _facts(manifest: Manifest, id_: str) -> dict[str, object]:
 
 def _describe(planned: Installation, signature: str) -> None:
     from ponder import paths
-    from ponder.cli.progress import size
+    from ponder.library.telling import size
 
     names = [model.name for model in planned.bundle.manifest.models]
     wheels = planned.bundle.manifest.platform
@@ -358,7 +358,7 @@ class _Lines:
             self._progress(event)
 
     def _progress(self, event: Moved) -> None:
-        from ponder.cli.progress import left, size
+        from ponder.library.telling import left, size
 
         now, key = self._clock(), (event.doing, event.total)
         if key != self._key:

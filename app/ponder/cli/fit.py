@@ -12,12 +12,11 @@ from ponder import paths
 from ponder.catalogue import catalogue
 from ponder.cli.completing import known_models
 from ponder.cli.options import with_options
-from ponder.hardware import Gpu
-from ponder.library import fit
-from ponder.library.fit import Advice, Machine, Wish
+from ponder.library import fit, telling
+from ponder.library.fit import Advice, Machine
 from ponder.library.local import entries, entry_of
 from ponder.printable import safe
-from ponder.settings import Settings, read
+from ponder.settings import read
 
 _GIB = 1 << 30
 
@@ -39,15 +38,17 @@ _GIB = 1 << 30
 @click.option("--json", "as_json", is_flag=True, help="One object on stdout.")
 def app(name: str | None, ctx: int | None, traces: int, kv_type: str | None, as_json: bool) -> None:
     """See the command's help."""
+    from ponder.assembly import usable_machine
+
     settings = with_options(read(paths.config_file()), {"ctx": ctx, "kv_type": kv_type})
-    wish = _wish(settings, traces)
+    wish = fit.wish_of(settings.engine, traces)
     known = catalogue()
-    machine, unused = _machine()
+    machine, unused = usable_machine()
     if name is None:
         found, unknown = fit.overview(entries(known), wish, machine)
     else:
         found, unknown = fit.quants(entry_of(name, known), wish, machine), []
-    bandwidth = _bandwidth(found)
+    bandwidth = fit.bandwidth_for(found)
     if as_json:
         click.echo(json.dumps(_facts(found, machine, bandwidth), indent=1))
     else:
@@ -57,34 +58,6 @@ def app(name: str | None, ctx: int | None, traces: int, kv_type: str | None, as_
     for gpu in unused:
         told = f"{gpu.name} is not counted: this build of llama.cpp uses no GPU (ponder doctor)."
         click.echo(safe(told), err=True)
-
-
-def _wish(settings: Settings, traces: int) -> Wish:
-    own = settings.engine
-    flash = own.flash_attention != "off"
-    return Wish(own.ctx, traces, own.kv_type_k, own.kv_type_v, flash)
-
-
-def _machine() -> tuple[Machine, list[Gpu]]:
-    """This machine as llama.cpp can use it, and the GPUs that it cannot use."""
-    machine = fit.this_machine()
-    if not machine.gpus:
-        return machine, []
-    from ponder.assembly import probe_verdict
-
-    devices = probe_verdict().devices
-    if any("CPU" not in device for device in devices):
-        return machine, []
-    return fit.this_machine(gpus=False), list(machine.gpus)
-
-
-def _bandwidth(found: list[Advice]) -> float:
-    """Bytes a second; measured only if some speed is to be told."""
-    if not any(advice.verdict in ("cpu", "partly") for advice in found):
-        return 0.0
-    from ponder.library.bandwidth import bandwidth
-
-    return bandwidth()
 
 
 def _facts(found: list[Advice], machine: Machine, bandwidth: float) -> dict[str, Any]:
@@ -120,16 +93,15 @@ def _print(found: list[Advice], machine: Machine, bandwidth: float) -> None:
             heading, justify="left" if left else "right", no_wrap=heading != "name", overflow="fold"
         )
     for advice in found:
-        about = "" if advice.exact else "~"
         table.add_row(
             safe(advice.name),
             advice.quant + ("*" if advice.here else ""),
-            _short(advice.n_ctx) + (f" x{advice.traces}" if advice.traces > 1 else ""),
-            about + _size(advice.need.weights),
-            _size(advice.need.kv),
-            about + _size(advice.need.total),
-            _verdict(advice),
-            _speed(advice, bandwidth),
+            telling.context(advice.n_ctx) + (f" x{advice.traces}" if advice.traces > 1 else ""),
+            telling.about(advice) + telling.memory(advice.need.weights),
+            telling.memory(advice.need.kv),
+            telling.total(advice),
+            telling.verdict(advice),
+            telling.speed(advice, bandwidth),
             style="dim" if advice.verdict == "no" else None,
         )
     Screen(highlight=False).print(table)
@@ -146,30 +118,3 @@ def _print(found: list[Advice], machine: Machine, bandwidth: float) -> None:
             "context; few or slow cores reach less."
         )
     click.echo(" ".join(notes), err=True)
-
-
-def _verdict(advice: Advice) -> str:
-    if advice.verdict == "gpu":
-        return "GPU"
-    if advice.verdict == "partly":
-        return f"GPU {advice.need.gpu_layers}/{advice.layers}"
-    if advice.verdict == "cpu":
-        return "CPU"
-    return f"no ({_short(advice.largest_ctx)} does)" if advice.largest_ctx >= 1024 else "no"
-
-
-def _short(tokens: int) -> str:
-    """Tokens of context, in thousands (of 1,024) where that is what they are."""
-    return f"{tokens // 1024}k" if tokens >= 1024 else f"{tokens}"
-
-
-def _speed(advice: Advice, bandwidth: float) -> str:
-    speed = advice.tokens_per_second(bandwidth) if bandwidth else None
-    if speed is None:
-        return ""
-    first, full = (f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}" for rate in speed)
-    return first if first == full else f"{first}-{full}"
-
-
-def _size(size: int) -> str:
-    return f"{size / _GIB:.1f}G" if size >= _GIB else f"{size / (1 << 20):.0f}M"

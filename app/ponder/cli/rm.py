@@ -29,9 +29,9 @@ def _complete(
 def app(name: str, yes: bool) -> None:
     """See the command's help."""
     from ponder.catalogue import catalogue
-    from ponder.cli.progress import size
     from ponder.library.checking import locked
     from ponder.library.keeping import removal, remove
+    from ponder.library.telling import size
     from ponder.printable import safe
 
     lock = locked(name, catalogue())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,17 +21,16 @@ from typing import TYPE_CHECKING
 
 from ponder.errors import HubUnreachable, LibraryError, NoRoom, WrongBytes
 from ponder.library import hfcache, xet
+from ponder.library.alone import alone
 from ponder.library.hashing import Pace, digests
 from ponder.library.hub import Hub, Remote
 from ponder.library.refusals import Refusal
-from ponder.library.watching import Checked, Noted, Receiving, Tell, Waiting, Wrong
+from ponder.library.watching import Checked, Noted, Receiving, Tell, Wrong
 
 if TYPE_CHECKING:
     import httpx2
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_GLANCE = 0.05
-"""Seconds to wait for a lock before it is told that somebody else has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +86,12 @@ def fetch(order: Order, hub: Hub, tell: Tell) -> tuple[str, bool]:
         WrongBytes: it came twice, and was wrong twice; or it has not the size it is said to.
         NoRoom: the disk is full; what came is kept.
         OSError: the cache cannot be written.
+        Stopped: `tell` or the hub's `sleep` say so; what came is kept.
     """
-    for path in (order.blob, order.place, order.lock):
+    for path in (order.blob, order.place):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(order, tell):
+    # Neither another ponder nor huggingface_hub itself.
+    with alone(order.lock, order.remote.file, tell, hub.sleep):
         sha256 = _already(order, tell)
         fetched = not sha256
         if fetched:
@@ -101,24 +102,6 @@ def fetch(order: Order, hub: Hub, tell: Tell) -> tuple[str, bool]:
                 order.place.unlink()
     _link(order, hub)
     return sha256, fetched
-
-
-@contextmanager
-def _alone(order: Order, tell: Tell) -> Iterator[None]:
-    """Nobody else fetches this file: neither another ponder nor huggingface_hub itself."""
-    from huggingface_hub.utils import WeakFileLock
-
-    lock = WeakFileLock(order.lock, timeout=_GLANCE)
-    try:
-        lock.__enter__()
-    except TimeoutError:  # filelock's is one
-        tell(Waiting(f"{order.remote.file}: another pull is at it"))
-        lock = WeakFileLock(order.lock)
-        lock.__enter__()
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def _already(order: Order, tell: Tell) -> str:

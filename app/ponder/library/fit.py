@@ -7,8 +7,8 @@ asks says which GPUs count.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ponder import hardware
@@ -17,6 +17,7 @@ from ponder.gguf_header import LEAST_CONTEXT
 from ponder.library import weights as weighing
 from ponder.library.local import Entry
 from ponder.library.weights import QUANTS, Weights
+from ponder.settings import EngineSettings
 from ponder.sizing import (
     DEFAULT_CONTEXT,
     GPU_MARGIN,
@@ -71,6 +72,12 @@ class Wish:
             )
 
 
+def wish_of(engine: EngineSettings, traces: int = 1) -> Wish:
+    """What is wished for where settings say how llama.cpp is to run."""
+    flash = engine.flash_attention != "off"
+    return Wish(engine.ctx, traces, engine.kv_type_k, engine.kv_type_v, flash)
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What there is to put a model on."""
@@ -90,16 +97,28 @@ class Machine:
         return any(gpu.unified for gpu in self.gpus)
 
 
-def this_machine(gpus: bool = True) -> Machine:
-    """The machine ponder runs on.
+def given_back(now: Machine, before: Machine, after: Machine) -> Machine:
+    """A machine on which a model is loaded, as it will be when that model has gone.
 
     Args:
-        gpus: whether llama.cpp can use GPUs here.
+        now: as it is.
+        before: as it was before the model was loaded.
+        after: as it was right after; the same GPUs in the same order.
     """
+    taken = max(0, before.free - after.free)
+    gpus = tuple(
+        replace(gpu, free=min(gpu.total, gpu.free + max(0, was.free - then.free)))
+        for gpu, was, then in zip(now.gpus, before.gpus, after.gpus, strict=False)
+    )
+    return replace(now, free=min(now.total, now.free + taken), gpus=gpus)
+
+
+def this_machine() -> Machine:
+    """The machine ponder runs on, with all GPUs that it has."""
     return Machine(
         hardware.free_memory(),
         hardware.total_memory(),
-        tuple(hardware.gpus()) if gpus else (),
+        tuple(hardware.gpus()),
         hardware.prefill_threads(),
     )
 
@@ -329,6 +348,16 @@ def overview(
         except PonderError as error:
             unknown.append((entry.name, error))
     return found, unknown
+
+
+def bandwidth_for(found: Iterable[Advice]) -> float:
+    """Bytes a second that memory gives, if some speed is to be told with it; else 0. Measured
+    where it is not known."""
+    if not any(advice.verdict in ("cpu", "partly") for advice in found):
+        return 0.0
+    from ponder.library.bandwidth import bandwidth
+
+    return bandwidth()
 
 
 def _reckoned(entry: Entry, quant: str | None) -> tuple[Outline, Weights]:

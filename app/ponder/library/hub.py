@@ -72,6 +72,17 @@ def offline_switch() -> str:
     return ""
 
 
+def offline_error() -> OfflineError | None:
+    """Why nothing can be fetched; None where no switch forbids it."""
+    switch = offline_switch()
+    if not switch:
+        return None
+    return OfflineError(
+        f"{switch} is set: nothing is fetched.",
+        f"Unset {switch}, or bring the file yourself: ponder import PATH.",
+    )
+
+
 def endpoint() -> str:
     """The hub, or the mirror that HF_ENDPOINT names."""
     return (os.environ.get("HF_ENDPOINT") or OFFICIAL).rstrip("/")
@@ -126,16 +137,13 @@ class Hub:
     """
 
     def __init__(self, tell: Tell = nothing, sleep: Callable[[float], None] = time.sleep) -> None:
-        switch = offline_switch()
-        if switch:
-            raise OfflineError(
-                f"{switch} is set: nothing is fetched.",
-                f"Unset {switch}, or bring the file yourself: ponder import PATH.",
-            )
+        forbidden = offline_error()
+        if forbidden is not None:
+            raise forbidden
         library()
         self.endpoint = endpoint()
+        self.sleep = sleep
         self._tell = tell
-        self._sleep = sleep
 
     @property
     def host(self) -> str:
@@ -144,7 +152,7 @@ class Hub:
 
     def retries(self) -> Retries:
         """A fresh patience."""
-        return Retries(self._tell, self._sleep)
+        return Retries(self._tell, self.sleep)
 
     def headers(self) -> dict[str, str]:
         """Who asks, with the user's token if there is one."""

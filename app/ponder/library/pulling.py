@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -21,13 +21,14 @@ from ponder.catalogue import Catalogue
 from ponder.errors import InputError, NoRoom, WrongBytes
 from ponder.library import choosing, elsewhere, hfcache
 from ponder.library import lock as locks
+from ponder.library.alone import alone
 from ponder.library.choosing import Wanted
 from ponder.library.elsewhere import Found
 from ponder.library.fetching import Order, fetch, have, unwritable
 from ponder.library.hashing import digests
 from ponder.library.hub import Hub, Listing
 from ponder.library.lock import Lock, Part
-from ponder.library.watching import Checked, Noted, Planned, Tell, Waiting, nothing
+from ponder.library.watching import Checked, Noted, Planned, Tell, nothing
 
 _SHA256 = 64
 """Hexadecimal digits."""
@@ -47,7 +48,7 @@ def pull(
     Args:
         said: NAME, NAME:QUANT, owner/repo:QUANT, owner/repo:FILE, owner/repo@REVISION:QUANT.
         catalogue: what names mean, and what is pinned.
-        tell: who is told of what happens.
+        tell: who is told of what happens; what it raises ends the pull, as `sleep` may.
         name: what to call it here, if not like its file.
         update: ask for the latest, whatever is locked.
         sleep: what waits between tries.
@@ -88,7 +89,7 @@ def _pull(
         name = fresh.name
     else:
         fresh, name = known, known.name
-    with _alone(name, tell):
+    with alone(paths.cache_dir() / "pulls" / f"{name}.lock", name, tell, sleep):
         # Whoever held the lock before may have done it all.
         known = _locked(want, name) if not update else None
         if known is not None and settled(known):
@@ -239,16 +240,21 @@ def _agree(hub: Hub, file: str, expected: str, said: str, why: str) -> None:
         )
 
 
+def free_space(cache: Path) -> int:
+    """Bytes that are free where a cache is, or would be."""
+    place = cache
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
 def _room(cache: Path, missing: int) -> None:
     """See that it will fit.
 
     Raises:
         NoRoom: it will not.
     """
-    place = cache
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    free = free_space(cache)
     if missing > free:
         raise NoRoom(
             f"{missing / 1e9:,.1f} GB are to come, and {cache} has room for {free / 1e9:,.1f} GB.",
@@ -267,26 +273,6 @@ def _remember(lock: Lock) -> None:
         ref.parent.mkdir(parents=True, exist_ok=True)
         with ref.open("x") as file:
             file.write(lock.revision)
-
-
-@contextmanager
-def _alone(name: str, tell: Tell) -> Iterator[None]:
-    """No other ponder pulls a model of that name here."""
-    from huggingface_hub.utils import WeakFileLock
-
-    path = paths.cache_dir() / "pulls" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = WeakFileLock(path, timeout=0.05)
-    try:
-        lock.__enter__()
-    except TimeoutError:  # filelock's is one
-        tell(Waiting(f"{name}: another pull is at it"))
-        lock = WeakFileLock(path)
-        lock.__enter__()
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
