@@ -277,7 +277,7 @@ def test_without_a_model_it_opens_and_says_what_to_do(home: Path) -> None:
     chat.send("x\r")
     chat.until("No model is loaded.")
     chat.send(CTRL_O)
-    chat.until("filter, or the path")
+    chat.until("filter, the path")
     chat.send("ponder-tiny\r")
     chat.until(lambda text: text.split("\n")[0].rstrip().endswith("ponder-tiny"))
     chat.send(CTRL_Q)

@@ -5,6 +5,8 @@ The engine recites, the clocks stand still, no cursor blinks: the same picture e
 
 from __future__ import annotations
 
+import shutil
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,14 +18,20 @@ from textual.widgets import Input, OptionList, TextArea
 from ponder import paths
 from ponder.errors import EngineError, NotAModel
 from ponder.history.store import History
+from ponder.library import telling
+from ponder.library.local import builtin_path
+from ponder.library.stopping import Stop
+from ponder.library.watching import Planned, Receiving
 from ponder.settings import TuiSettings
+from ponder.tui import jobs
 from ponder.tui.app import PonderApp
 from ponder.tui.screens.history import HistoryScreen
 from ponder.tui.screens.models import ModelScreen
+from ponder.tui.screens.quants import QuantScreen
 from ponder.types import Budget, Channel, Sampling, Span
 from tui.play import Play
 from tui.screenshot import painted
-from tui.stage import NOON, SECOND, Opener, staged, typed
+from tui.stage import GUARD, NOON, SECOND, Opener, staged, typed
 
 Scene = Callable[[Play], Awaitable[None]]
 Compare = Callable[..., bool]
@@ -155,22 +163,93 @@ def test_a_wrong_budget(shows: Compare, size: tuple[int, int]) -> None:
     assert shows(Opener(), scene, size)
 
 
-@SIZES
-def test_models(shows: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    # The dialog names the folder of the models, and a picture must not.
-    monkeypatch.chdir(paths.config_file().parent.parent)
+@pytest.fixture
+def somewhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dialogs name folders and what is free there, and a picture must not."""
+    monkeypatch.chdir(home.parent)
     monkeypatch.setenv("PONDER_HOME", "ponder-home")
+    monkeypatch.setenv("HF_HUB_CACHE", "hub")
+    usage = shutil.disk_usage("/")._replace(free=120_000_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _place: usage)
+
+
+async def listed(play: Play) -> None:
+    """Open the list of models, and wait until everything is told."""
+    await play.press("ctrl+o")
+    await play.until(lambda: isinstance(play.app.screen, ModelScreen))
+    # The catalogue grows; this part of it stays.
+    await typed(play.pilot, "r1-7")
+    dialog = play.dialog(ModelScreen)
+    await play.until(lambda: len(dialog.advised.advice) + len(dialog.advised.unknown) > 10)
+
+
+@pytest.mark.usefixtures("somewhere")
+@SIZES
+def test_models(shows: Compare, size: tuple[int, int]) -> None:
     models = paths.models_dir()
     models.mkdir(parents=True)
-    for name in ("r1-7b", "my-finetune-of-r1-7b-for-chess"):
-        (models / f"{name}.gguf").write_bytes(b"GGUF")
+    tiny = builtin_path("ponder-tiny-Q8_0.gguf").read_bytes()
+    (models / "r1-7b.gguf").write_bytes(b"GGUF")
+    (models / "my-finetune-of-r1-7b-for-chess.gguf").write_bytes(tiny)
 
     async def scene(play: Play) -> None:
-        await play.press("ctrl+o")
-        await play.until(lambda: isinstance(play.app.screen, ModelScreen))
-        # The catalogue grows; this part of it stays.
-        await typed(play.pilot, "r1-7")
+        await listed(play)
         await play.press("down", "down", "down")
+
+    assert shows(Opener(), scene, size)
+
+
+@pytest.mark.usefixtures("somewhere")
+@pytest.mark.parametrize("size", [(80, 24), (200, 50), (40, 24)], ids=lambda size: f"{size[0]}")
+def test_quants(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await listed(play)
+        await play.press("enter")
+        await play.until(lambda: isinstance(play.app.screen, QuantScreen))
+
+    assert shows(Opener(), scene, size)
+
+
+@pytest.mark.usefixtures("somewhere")
+@pytest.mark.parametrize("size", [(80, 24), (200, 50), (40, 24)], ids=lambda size: f"{size[0]}")
+def test_fetching(shows: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling.Rates, "rate", lambda _self, _event: 12.3e6)
+    over = threading.Event()
+
+    def work(stop: Stop) -> jobs.Outcome:
+        file = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M"
+        repository = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
+        stop.tell(Planned(file, repository, "0123456789ab", 1, 4_683_073_184, 0))
+        stop.tell(Receiving(f"{file}.gguf", 2_013_721_469, 4_683_073_184))
+        over.wait(GUARD)
+        return jobs.Outcome("")
+
+    async def scene(play: Play) -> None:
+        play.app.begin(jobs.Job("fetch", "r1-7b:Q4_K_M", work))
+        play.app.begin(jobs.fetch("r1-1.5b:Q4_K_M"))
+        await play.until(lambda: "43%" in play.status)
+        await listed(play)
+        play.app.jobs.waiting.clear()
+
+    try:
+        assert shows(Opener(), scene, size)
+    finally:
+        over.set()
+
+
+@pytest.mark.usefixtures("somewhere")
+@SIZES
+def test_fetching_failed(
+    shows: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stop, "sleep", lambda _self, _seconds: None)
+
+    async def scene(play: Play) -> None:
+        await listed(play)
+        await play.press("enter")
+        await play.until(lambda: isinstance(play.app.screen, QuantScreen))
+        await play.press("enter")
+        await play.until(lambda: play.app.jobs.current is not None and play.app.jobs.current.over)
 
     assert shows(Opener(), scene, size)
 

@@ -36,16 +36,8 @@ def app(name: str, yes: bool) -> None:
 
     lock = locked(name, catalogue())
     plan = removal(lock)
-    for part in plan.goes:
-        click.echo(safe(f"  {lock.place(part)}"), err=True)
-    for path, why in plan.stays:
-        click.echo(safe(f"  {path} stays: {why}"), err=True)
-    if lock.kind == "hub" and plan.goes:
-        click.echo(
-            "It is in the Hugging Face cache: other programs that use it would have to fetch it "
-            "again.",
-            err=True,
-        )
+    for line in plan.lines():
+        click.echo(safe(line), err=True)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(

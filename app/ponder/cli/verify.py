@@ -22,7 +22,7 @@ def app(names: tuple[str, ...], as_json: bool) -> None:
     """See the command's help."""
     from ponder.catalogue import catalogue
     from ponder.cli.progress import watching
-    from ponder.library.checking import check, checkable
+    from ponder.library.checking import check, checkable, remedy
     from ponder.printable import safe
 
     known = catalogue()
@@ -46,26 +46,12 @@ def app(names: tuple[str, ...], as_json: bool) -> None:
     else:
         for v in verdicts:
             state = "ok" if v.right else "BAD"
-            why = v.why or (
-                f"sha256 is {v.found}, and has to be {v.expected}" if state == "BAD" else ""
-            )
-            if v.right and not v.expected:
-                why = f"nobody says what it has to be; its sha256 is {v.found}"
-            line = f"{state:<4} {v.name}  {v.path}" + (f"  ({why})" if why else "")
+            line = f"{state:<4} {v.name}  {v.path}" + (f"  ({v.about})" if v.about else "")
             click.echo(safe(line))
         if not verdicts:
             click.echo("There is nothing to verify: nothing was pulled or imported.", err=True)
     wrong = list(dict.fromkeys(v.name for v in verdicts if not v.right))
     if wrong:
-        from ponder.library import lock as locks
-
         for name in wrong:
-            lock = locks.read_all().get(name)
-            if lock is not None and lock.kind == "import":
-                told_so = f"{name}: import it again, from {lock.source}"
-            elif lock is not None or name in known.models:
-                told_so = f"ponder pull {name} fetches what is wrong of {name} again"
-            else:
-                told_so = f"{name}: fetch it again with the program that it belongs to"
-            click.echo(safe(told_so), err=True)
+            click.echo(safe(remedy(name, known)), err=True)
         click.get_current_context().exit(1)

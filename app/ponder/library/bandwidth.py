@@ -25,16 +25,20 @@ _SECONDS = 0.15
 """Reading goes on for at least so long."""
 
 
-def bandwidth() -> float:
-    """Bytes a second, from this machine's memory to all cores; measured where it is not known."""
+def bandwidth(measured: bool = True) -> float:
+    """Bytes a second, from this machine's memory to all cores; 0 where it is not known.
+
+    Args:
+        measured: whether it is found out where it is not known. What else runs meanwhile is slowed
+            down for half a second, and makes the figure too low.
+    """
     file = paths.cache_dir() / "bandwidth.json"
     key = f"{hardware.machine_key()}, {hardware.cores()} cores"
     known = _read(file)
-    found = known.get(key)
-    if found is None:
-        found = known[key] = measure()
+    if key not in known and measured:
+        known[key] = measure()
         _write(file, known)
-    return found
+    return known.get(key, 0.0)
 
 
 def measure() -> float:

@@ -42,6 +42,16 @@ def check(name: str, catalogue: Catalogue, tell: Tell = nothing) -> list[Verdict
     return verify(lock, tell)
 
 
+def remedy(name: str, catalogue: Catalogue) -> str:
+    """How a model that is not what it has to be is made right again."""
+    lock = locks.read_all().get(name)
+    if lock is not None and lock.kind == "import":
+        return f"{name}: import it again, from {lock.source}"
+    if lock is not None or name in catalogue.models:
+        return f"ponder pull {name} fetches what is wrong of {name} again"
+    return f"{name}: fetch it again with the program that it belongs to"
+
+
 def locked(name: str, catalogue: Catalogue) -> Lock:
     """The lock of a model that ponder fetched or imported.
 

@@ -1,6 +1,7 @@
 """What a user means by NAME, NAME:QUANT or owner/repo:FILE -> a repository and files in it.
 
-Knows the catalogue, what is locked already, and what files are called; asks nobody.
+Knows the catalogue, what is locked already, which quants there are and what files are called;
+asks nobody.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ponder.errors import InputError, UnknownName
 from ponder.library.hub import Listing
 from ponder.library.lock import Lock, read_all
 from ponder.library.naming import Group, groups, split_of
+from ponder.library.weights import QUANTS
 
 REPOSITORY = re.compile(
     r"^(?:https?://(?:huggingface\.co|hf\.co)/|hf\.co/|huggingface\.co/)?"
@@ -76,6 +78,21 @@ def wanted(said: str, catalogue: Catalogue) -> Wanted:
         if gguf.repository == told["repository"] and gguf.sha256
     }
     return Wanted(told["repository"], told["revision"] or MAIN, told["word"], pins, said)
+
+
+def quants(model: Model) -> list[str]:
+    """What may be said behind a model's name: first what the catalogue pins, then what the one who
+    publishes that has as a rule. Empty where nobody is known who publishes any."""
+    if model.gguf is None:
+        return []
+    pinned = list(model.ggufs)
+    return pinned + [quant for quant in QUANTS if quant not in {name.upper() for name in pinned}]
+
+
+def names_file_of_hub(said: str) -> bool:
+    """Whether it is owner/repo:FILE, or a quant in place of the file."""
+    found = REPOSITORY.match(said)
+    return found is not None and bool(found["word"])
 
 
 def _of_model(said: str, name: str, model: Model, quant: str) -> Wanted:

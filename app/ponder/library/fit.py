@@ -350,14 +350,18 @@ def overview(
     return found, unknown
 
 
-def bandwidth_for(found: Iterable[Advice]) -> float:
-    """Bytes a second that memory gives, if some speed is to be told with it; else 0. Measured
-    where it is not known."""
+def bandwidth_for(found: Iterable[Advice], measured: bool = True) -> float:
+    """Bytes a second that memory gives, if some speed is to be told with it; else 0.
+
+    Args:
+        found: what is advised.
+        measured: whether it is measured where it is not known yet.
+    """
     if not any(advice.verdict in ("cpu", "partly") for advice in found):
         return 0.0
     from ponder.library.bandwidth import bandwidth
 
-    return bandwidth()
+    return bandwidth(measured)
 
 
 def _reckoned(entry: Entry, quant: str | None) -> tuple[Outline, Weights]:

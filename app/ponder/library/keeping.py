@@ -47,6 +47,17 @@ class Verdict:
         """Whether it is what it has to be, as far as anybody knows."""
         return bool(self.found) and self.expected in ("", self.found)
 
+    @property
+    def about(self) -> str:
+        """What else is to be said of it; empty where all is well."""
+        if self.why:
+            return self.why
+        if not self.right:
+            return f"sha256 is {self.found}, and has to be {self.expected}"
+        if not self.expected:
+            return f"nobody says what it has to be; its sha256 is {self.found}"
+        return ""
+
 
 def verify(lock: Lock, tell: Tell = nothing) -> list[Verdict]:
     """Hash all files of a model, and write down what was found.
@@ -92,6 +103,17 @@ class Removal:
     def size(self) -> int:
         """Bytes of what goes; another revision may share them and keep them."""
         return sum(part.size for part in self.goes)
+
+    def lines(self) -> list[str]:
+        """What a user has to know before it is done, file by file."""
+        told = [str(self.lock.place(part)) for part in self.goes]
+        told += [f"{path} stays: {why}" for path, why in self.stays]
+        if self.lock.kind == "hub" and self.goes:
+            told.append(
+                "It is in the Hugging Face cache: other programs that use it would have to fetch "
+                "it again."
+            )
+        return told
 
 
 def removal(lock: Lock) -> Removal:

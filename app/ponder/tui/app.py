@@ -35,10 +35,14 @@ from ponder.settings import Settings
 from ponder.thinking.effort import Wish
 from ponder.tui import pump, themes
 from ponder.tui.dialogue import Dialogue
+from ponder.tui.footprint import Footprint
+from ponder.tui.jobs import Job, Jobs, State
+from ponder.tui.screens import bindings
 from ponder.tui.screens.chat import ChatScreen
 from ponder.tui.widgets import answer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.status import StatusLine
+from ponder.tui.widgets.work import brief
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
@@ -117,6 +121,8 @@ class PonderApp(App[int]):
         self.dialogue = (
             Dialogue(self.recorder, now) if seed is None else Dialogue(self.recorder, now, seed)
         )
+        self.jobs = Jobs(self._job_changed)
+        self.footprint = Footprint()
         self.chat = ChatScreen(self.dialogue, wish)
 
     def get_default_screen(self) -> ChatScreen:
@@ -132,12 +138,12 @@ class PonderApp(App[int]):
         for theme in own:
             self.register_theme(theme)
         for trouble in wrong:
-            self._warn(trouble)
+            self.warn(trouble)
         try:
             self.theme = themes.checked(wanted, self.available_themes)
         except PonderError as error:
             self.theme = themes.OWN[0].name
-            self._warn(error)
+            self.warn(error)
         self._kept_theme = self.theme
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self._set_keys(self.settings.tui.keys)
@@ -189,7 +195,7 @@ class PonderApp(App[int]):
                 if before is None:
                     self.trouble(error)
                 else:
-                    self._warn(error)
+                    self.warn(error)
                     await self._open(self.model)
         except PonderError as error:
             self.trouble(error)
@@ -222,7 +228,7 @@ class PonderApp(App[int]):
 
         def load() -> Assembled:
             answer.prepare()
-            opened = self._opener(name, progress)
+            opened = self.footprint.of(partial(self._opener, name, progress))
             try:
                 see_that_it_is_wanted()
             except Abandoned:
@@ -249,6 +255,35 @@ class PonderApp(App[int]):
             )
         self.chat.query_one(Conversation).trouble(safe(text))
 
+    # -- files --------------------------------------------------------------------------
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs that a measurement would hold up, or that would spoil it."""
+        return self.dialogue.running is None and not self.loading_model and not self.jobs.running
+
+    def begin(self, job: Job) -> None:
+        """Have something done to files, as soon as nothing else is."""
+        if self.jobs.add(job):
+            self._work_off()
+        else:
+            self.notify(f"{job.name} is on its way already.", markup=False)
+
+    @work(group="files")
+    async def _work_off(self) -> None:
+        await self.jobs.work_off()
+
+    def _job_changed(self, job: Job) -> None:
+        """Show it at the top; of its end is told who does not look closely, or will see the next
+        one in its place."""
+        self.chat.query_one(StatusLine).work = brief(self.jobs.current)
+        if not job.over or (self.jobs.watchers and not self.jobs.waiting):
+            return
+        if job.error is not None and job.state is State.FAILED:
+            self.warn(job.error)
+        elif job.state is State.DONE:
+            self.notify(safe(job.outcome.text), markup=False)
+
     # -- the history ----------------------------------------------------------------------
 
     @work(group="history", exclusive=True)
@@ -267,7 +302,7 @@ class PonderApp(App[int]):
             self.dialogue.resume(number, turns)
             await self.chat.show(record.title, turns)
         except PonderError as error:
-            self._warn(error)
+            self.warn(error)
             return
         finally:
             self.opening = False
@@ -282,9 +317,10 @@ class PonderApp(App[int]):
     def _history_trouble(self, error: HistoryError | None) -> None:
         self.chat.query_one(StatusLine).unsaved = error is not None
         if error is not None:
-            self._warn(error)
+            self.warn(error)
 
-    def _warn(self, error: PonderError) -> None:
+    def warn(self, error: PonderError) -> None:
+        """Tell of an error that leaves everything as it was."""
         self.notify(
             safe(error.hint or error.message),
             title=safe(error.message) if error.hint else "",
@@ -308,7 +344,7 @@ class PonderApp(App[int]):
                 lambda: settings_file.put(paths.config_file(), "tui.theme", name), "ponder-settings"
             )
         except PonderError as error:
-            self._warn(error)
+            self.warn(error)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: everything that has a key, then what Textual brings."""
@@ -321,10 +357,10 @@ class PonderApp(App[int]):
 
     def _set_keys(self, keys: dict[str, str]) -> None:
         """The user's keys; an action that there is not is told of, the others are set."""
-        bindings = [*self.BINDINGS, *self.chat.BINDINGS]
-        known = {binding.id for binding in bindings if isinstance(binding, Binding) and binding.id}
+        offered = [*self.BINDINGS, *self.chat.BINDINGS, *bindings.MODELS]
+        known = {binding.id for binding in offered if isinstance(binding, Binding) and binding.id}
         for wrong in sorted(set(keys) - known):
-            self._warn(UnknownName("action in [tui.keys]", wrong, known))
+            self.warn(UnknownName("action in [tui.keys]", wrong, known))
         self.set_keymap({name: key for name, key in keys.items() if name in known})
 
     def action_keys(self) -> None:
@@ -346,5 +382,6 @@ class PonderApp(App[int]):
         """After the last paint: end what runs, write it down. False if that was not possible."""
         self._leaving = True
         self._left.set()
+        self.jobs.close()
         self.dialogue.close()
         return self.recorder.close()

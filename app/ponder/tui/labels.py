@@ -52,9 +52,15 @@ def heading(standing: Standing, width: int) -> str:
     if standing.unfinished:
         parts = [("thinking", 9), (f"{standing.think:,} tokens", 6), ("unfinished", 8)]
         parts = [part for part in parts if standing.think or part[1] != 6]
-    while len(parts) > 1 and cell_len("  ".join(text for text, _ in parts)) > width:
-        parts.remove(min(parts, key=lambda part: part[1]))
-    return "  ".join(text for text, _ in parts)
+    return fitting(parts, width)
+
+
+def fitting(parts: list[tuple[str, int]], width: int) -> str:
+    """Parts of a line, each with its weight, without those for which there is no room."""
+    kept = list(parts)
+    while len(kept) > 1 and cell_len("  ".join(text for text, _ in kept)) > width:
+        kept.remove(min(kept, key=lambda part: part[1]))
+    return "  ".join(text for text, _ in kept)
 
 
 def _running(standing: Standing) -> list[tuple[str, int]]:

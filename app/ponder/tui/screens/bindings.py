@@ -1,5 +1,6 @@
-"""The keys of the chat: a declaration that the screen, the line of keys, the palette, the list of
-all keys and the user's own keys share. Knows names of actions, and none of them."""
+"""The keys of the chat and of its models: declarations that the screens, the line of keys, the
+palette, the list of all keys and the user's own keys share. Knows names of actions, and none of
+them."""
 
 from __future__ import annotations
 
@@ -46,4 +47,26 @@ CHAT: list[BindingType] = [
     Binding("pageup", "scroll(-1)", "Scroll up", show=False, priority=True),
     Binding("pagedown", "scroll(1)", "Scroll down", show=False, priority=True),
     Binding("ctrl+end", "bottom", "To the end", show=False, priority=True),
+]  # fmt: skip
+
+MODELS: list[BindingType] = [
+    Binding("escape", "leave", "Close", id="models-close", tooltip="Keep the model"),
+    Binding("down", "app.focus_next", show=False),
+    Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
+    Binding(
+        "f7", "stop", "Stop", id="models-stop", priority=True,
+        tooltip="Stop fetching or checking; what has come is kept",
+    ),
+    Binding(
+        "f6", "quants", "Quants", id="models-quants", priority=True,
+        tooltip="Fetch it, or another quant of it",
+    ),
+    Binding(
+        "f5", "check", "Check", id="models-check", priority=True,
+        tooltip="Hash it again, and compare with what it has to be",
+    ),
+    Binding(
+        "f8", "remove", "Remove", id="models-remove", priority=True,
+        tooltip="Remove what ponder fetched or imported",
+    ),
 ]  # fmt: skip

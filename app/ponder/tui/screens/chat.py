@@ -28,7 +28,6 @@ from ponder.tui.dialogue import Asked, Dialogue, title
 from ponder.tui.screens import bindings
 from ponder.tui.screens.budget import BudgetScreen
 from ponder.tui.screens.history import HistoryScreen
-from ponder.tui.screens.models import ModelScreen, listed
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.keys import KeyLine
@@ -38,6 +37,7 @@ from ponder.tui.widgets.turn import TurnView
 from ponder.types import Budget, Event, Finished, Trace
 
 if TYPE_CHECKING:
+    from ponder.library.local import Entry
     from ponder.tui.app import PonderApp
 
 
@@ -314,8 +314,18 @@ class ChatScreen(Screen[None]):
         """Ask for a model, and load it."""
         self.app.clear_notifications()
         current = self.dialogue.assembled.name if self.dialogue.assembled else ""
-        entries = await pump.aside(lambda: listed(current, self.ponder.model), "ponder-models")
-        name = await self.app.push_screen_wait(ModelScreen(entries, current))
+        asked_for = self.ponder.model
+
+        def look() -> list[Entry]:
+            # Imported late: it brings the library, which the first paint does not need.
+            from ponder.tui.screens.models import listed
+
+            return listed(current, asked_for)
+
+        found = await pump.aside(look, "ponder-models")
+        from ponder.tui.screens.models import ModelScreen
+
+        name = await self.app.push_screen_wait(ModelScreen(found, current, look))
         if name is None or name == current:
             return
         if self.dialogue.running is not None:

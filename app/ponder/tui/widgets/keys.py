@@ -35,7 +35,7 @@ class KeyLine(Widget):
         for active in self.screen.active_bindings.values():
             if active.binding.show and active.enabled:
                 found.setdefault(active.binding.action, active.binding)
-        keys = found.pop("keys", None)
+        keys = found.pop("keys", None) or found.pop("app.keys", None)
         return [*found.values(), *([keys] if keys is not None else [])]
 
     def render(self) -> RenderResult:

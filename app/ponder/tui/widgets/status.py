@@ -26,6 +26,8 @@ class StatusLine(Widget):
     """The fraction loaded; below zero while nothing is being loaded."""
     context = reactive((0, 0))
     """Tokens used and tokens there are."""
+    work = reactive("")
+    """What is done to files meanwhile; empty for nothing."""
     unsaved = reactive(False)
     """Whether the history cannot be written at the moment."""
 
@@ -37,6 +39,8 @@ class StatusLine(Widget):
         used, there = self.context
         if there and self.fraction < 0:
             facts.append(f"{used:,}/{there:,} context")
+        if self.work:
+            facts.append(self.work)
         if self.fraction >= 0:
             facts.append(f"loading {self.model} {bar(self.fraction)} {self.fraction:4.0%}")
         else:
