@@ -20,6 +20,7 @@ from ponder import paths
 from ponder.errors import InputError, LibraryError, NoRoom, NotAModel
 from ponder.gguf_header import read_header
 from ponder.library import lock as locks
+from ponder.library import telling
 from ponder.library.fetching import unwritable
 from ponder.library.hashing import digests
 from ponder.library.lock import Lock, Part
@@ -111,7 +112,7 @@ def _taken(
         free = shutil.disk_usage(folder).free
         if missing > free:
             raise NoRoom(
-                f"{missing / 1e9:,.1f} GB do not fit into {folder}: {free / 1e9:,.1f} GB are free.",
+                f"{telling.size(missing)} do not fit into {folder}: {telling.size(free)} are free.",
                 "Make room, or --link it.",
             )
     # Only when all parts are ready do they get their names, and the lock comes before them: it

@@ -19,7 +19,7 @@ import msgspec
 from ponder import paths
 from ponder.catalogue import Catalogue
 from ponder.errors import InputError, NoRoom, WrongBytes
-from ponder.library import choosing, elsewhere, hfcache
+from ponder.library import choosing, elsewhere, hfcache, telling
 from ponder.library import lock as locks
 from ponder.library.alone import alone
 from ponder.library.choosing import Wanted
@@ -257,7 +257,7 @@ def _room(cache: Path, missing: int) -> None:
     free = free_space(cache)
     if missing > free:
         raise NoRoom(
-            f"{missing / 1e9:,.1f} GB are to come, and {cache} has room for {free / 1e9:,.1f} GB.",
+            f"{telling.size(missing)} are to come, and {cache} has room for {telling.size(free)}.",
             "Make room (`ponder rm`, `hf cache rm`), choose a smaller quant, or let "
             "HF_HUB_CACHE name another disk.",
         )

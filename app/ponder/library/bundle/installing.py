@@ -22,6 +22,7 @@ from ponder import paths
 from ponder.catalogue import shipped
 from ponder.errors import BadBundle, LibraryError, NoRoom
 from ponder.library import lock as locks
+from ponder.library import telling
 from ponder.library.bundle import form, staging
 from ponder.library.bundle.alone import alone
 from ponder.library.bundle.events import Tell, nothing
@@ -197,7 +198,7 @@ def _rest(planned: Installation, done: Installed, tell: Tell) -> None:
     if count:
         tell(
             Noted(
-                f"{size / 1e9:,.1f} GB of other installs that were interrupted are left in "
+                f"{telling.size(size)} of other installs that were interrupted are left in "
                 f"{staging.folder()}: go on with them, or delete it."
             )
         )

@@ -18,6 +18,7 @@ import msgspec
 from ponder import __version__
 from ponder.catalogue import Catalogue
 from ponder.errors import InputError, LibraryError, NoRoom
+from ponder.library import telling
 from ponder.library.bundle import contents, form
 from ponder.library.bundle.alone import alone
 from ponder.library.bundle.contents import Content, Source
@@ -286,8 +287,8 @@ def _room(target: Path, size: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if size > free:
         raise NoRoom(
-            f"The bundle has {size / 1e9:,.1f} GB, and {target.parent} has room for "
-            f"{free / 1e9:,.1f} GB.",
+            f"The bundle has {telling.size(size)}, and {target.parent} has room for "
+            f"{telling.size(free)}.",
             "Name a place on another disk, or fewer models.",
         )
 

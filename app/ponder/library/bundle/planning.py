@@ -16,6 +16,7 @@ from pathlib import Path
 from ponder import paths
 from ponder.errors import InputError, LibraryError, NoRoom
 from ponder.library import lock as locks
+from ponder.library import telling
 from ponder.library.bundle import form, staging
 from ponder.library.bundle.events import Tell, nothing, of_hashing
 from ponder.library.bundle.opening import Bundle
@@ -175,7 +176,7 @@ def _room(missing: int) -> None:
     free = shutil.disk_usage(place).free
     if missing > 0 and missing + _SPARE > free:
         raise NoRoom(
-            f"{missing / 1e9:,.1f} GB are to be installed, and {paths.models_dir()} has room for "
-            f"{free / 1e9:,.1f} GB.",
+            f"{telling.size(missing)} are to be installed, and {paths.models_dir()} has room for "
+            f"{telling.size(free)}.",
             "Make room (`ponder rm`), or let PONDER_HOME name another disk.",
         )
