@@ -22,7 +22,7 @@ def chat(home: Path, hub: Hub, cache: Path) -> Terminal:
     terminal.until(lambda text: "ponder-tiny" in text.split("\n")[0])
     terminal.until(lambda text: "loading" not in text.split("\n")[0])
     terminal.send(CTRL_O)
-    terminal.until("f1 Keys")
+    terminal.until("not here")  # what is typed before goes to the chat
     terminal.send("small")
     terminal.until("enter fetches it")
     terminal.send("\r")
