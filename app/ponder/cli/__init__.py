@@ -32,6 +32,7 @@ _COMMANDS = {
     "where": "Print the path of a model.",
     "verify": "Check that models are what they were when they came.",
     "rm": "Remove a model that ponder fetched or imported.",
+    "imatrix": "Compute an importance matrix of a model, for its smallest quants.",
     "bundle": "Carry models through an air gap: pack, verify and install a bundle.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
     "config": "Show where things are kept and what is set; set it.",

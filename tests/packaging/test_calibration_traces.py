@@ -1,0 +1,32 @@
+"""The traces of the calibration text are made by a script; the result is checked in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import calibration_traces
+
+import ponder_quantize.calibration
+
+
+def test_the_traces_are_what_the_script_writes() -> None:
+    file = Path(ponder_quantize.calibration.__file__).with_name("traces.txt")
+    assert file.read_text("utf-8") == calibration_traces.traces()
+
+
+def test_what_the_traces_claim_is_true() -> None:
+    operations = {
+        "+": lambda a, b: a + b,
+        "-": lambda a, b: a - b,
+        "×": lambda a, b: a * b,
+        "÷": lambda a, b: a // b,
+        "mod": lambda a, b: a % b,
+    }
+    claims = re.findall(
+        r"(?<![-+×÷\d] )\b(\d+) ([-+×÷]|mod) (\d+) = (\d+)\b(?! [-+×÷])",
+        calibration_traces.traces(),
+    )
+    assert len(claims) > 500
+    for left, sign, right, result in claims:
+        assert operations[sign](int(left), int(right)) == int(result), (left, sign, right)
