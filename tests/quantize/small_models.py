@@ -1,11 +1,12 @@
-"""Small GGUFs with seeded weights, in shapes that the built-in model has not; its vocabulary."""
+"""Small GGUFs with seeded weights, in shapes and types that the built-in model has not."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFReader, GGUFValueType, GGUFWriter
+from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+from gguf.quants import dequantize, quantize
 
 from ponder.library.local import builtin_path
 
@@ -98,3 +99,26 @@ def _copy_vocabulary(writer: GGUFWriter) -> int:
             inner = field.types[1] if field.types[0] == GGUFValueType.ARRAY else None
             writer.add_key_value(name, field.contents(), field.types[0], inner)
     return len(fields["tokenizer.ggml.tokens"].contents())
+
+
+def four_bits(path: Path) -> Path:
+    """The built-in model with its matrices as Q4_0, by the `gguf` package's own quantizer."""
+    source = GGUFReader(builtin_path("ponder-tiny-Q8_0.gguf"))
+    writer = GGUFWriter(path, "")
+    for name, field in source.fields.items():
+        if not name.startswith("GGUF."):
+            inner = field.types[1] if field.types[0] == GGUFValueType.ARRAY else None
+            writer.add_key_value(name, field.contents(), field.types[0], inner)
+    for tensor in source.tensors:
+        kind = tensor.tensor_type
+        if kind == GGMLQuantizationType.Q8_0:
+            weights = dequantize(tensor.data, kind)
+            kind = GGMLQuantizationType.Q4_0
+            writer.add_tensor(tensor.name, quantize(weights, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

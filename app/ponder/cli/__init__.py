@@ -33,6 +33,7 @@ _COMMANDS = {
     "verify": "Check that models are what they were when they came.",
     "rm": "Remove a model that ponder fetched or imported.",
     "imatrix": "Compute an importance matrix of a model, for its smallest quants.",
+    "compare": "See what a quant lost: on a text, and on questions.",
     "bundle": "Carry models through an air gap: pack, verify and install a bundle.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
     "config": "Show where things are kept and what is set; set it.",
