@@ -107,7 +107,8 @@ class Reader:
         if not self._model:
             raise NotAModel(
                 f"{path.name} cannot be run: {_cause() or 'it has no tokenizer'}.",
-                "`ponder ask` with it may tell more.",
+                "Compare its size and sha256 with its source: ponder verify FILE. What this "
+                "llama-cpp-python does not know, a newer one may.",
             )
         try:
             self._open(running, watch)
