@@ -133,7 +133,7 @@ class _Lines:
         self._told = 0
 
     def __call__(self, done: int, of: int) -> None:
-        from ponder.cli.progress import left
+        from ponder.library.telling import left
 
         tenth = 10 * done // of if of else 10
         if tenth <= self._told:
