@@ -17,6 +17,7 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter
 from ponder.catalogue import Shape
 
 F32, F16 = GGMLQuantizationType.F32, GGMLQuantizationType.F16
+BF16 = GGMLQuantizationType.BF16
 
 
 def write(
@@ -49,6 +50,10 @@ def write(
                 writer.add_tensor(name, rng.normal(0, 0.02, dims).astype(dtype))
             continue
         rows = (*dims[:-1], dims[-1] // block * width)
+        if kind == BF16 and not sparse:
+            bits = rng.normal(0, 0.02, dims).astype(np.float32).view(np.uint32) >> 16
+            writer.add_tensor(name, bits.astype(np.uint16).view(np.uint8), raw_dtype=kind)
+            continue
         if sparse:
             writer.add_tensor_info(name, rows, np.dtype(np.uint8), size, raw_dtype=kind)
             continue

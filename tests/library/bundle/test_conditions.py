@@ -12,12 +12,12 @@ import msgspec
 import pytest
 
 from library.bundle import kit
+from ponder.alone import alone
 from ponder.catalogue import catalogue
 from ponder.errors import Busy, InputError, LibraryError, NoRoom, NotAModel, UnknownName
 from ponder.library import bundle
 from ponder.library import lock as locks
 from ponder.library.bundle import form, staging
-from ponder.library.bundle.alone import alone
 
 
 def test_no_room(archive: Path, far: Path, monkeypatch: pytest.MonkeyPatch) -> None:

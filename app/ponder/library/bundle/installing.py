@@ -19,12 +19,12 @@ from pathlib import Path
 import msgspec
 
 from ponder import paths
+from ponder.alone import alone
 from ponder.catalogue import shipped
 from ponder.errors import BadBundle, LibraryError, NoRoom
 from ponder.library import lock as locks
 from ponder.library import telling
 from ponder.library.bundle import form, staging
-from ponder.library.bundle.alone import alone
 from ponder.library.bundle.events import Tell, nothing
 from ponder.library.bundle.layout import Place
 from ponder.library.bundle.opening import Progress

@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from ponder import __version__
+from ponder.alone import alone
 from ponder.catalogue import Catalogue
 from ponder.errors import InputError, LibraryError, NoRoom
 from ponder.library import telling
 from ponder.library.bundle import contents, form
-from ponder.library.bundle.alone import alone
 from ponder.library.bundle.contents import Content, Source
 from ponder.library.bundle.events import Tell, nothing
 from ponder.library.bundle.layout import END, Layout, layout, padding
