@@ -35,29 +35,38 @@ _LONGEST_NAME = 63
 """Bytes of a tensor's name; GGML_MAX_NAME (ggml.h) less the zero."""
 
 
+class _File:
+    """An open file, as long as somebody may read from it."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self.descriptor)
+
+
 @dataclass(frozen=True, slots=True)
 class _Rows:
     """All rows of a tensor, in one file."""
 
-    file: str
-    descriptor: int
+    file: _File
     at: int
     rows: int
     row_size: int
 
     @property
     def needs(self) -> frozenset[str]:
-        return frozenset({self.file})
+        return frozenset({self.file.name})
 
     def read(self, start: int, stop: int) -> Bytes:
         size = (stop - start) * self.row_size
         try:
-            data = read_at(self.descriptor, size, self.at + start * self.row_size)
+            data = read_at(self.file.descriptor, size, self.at + start * self.row_size)
         except OSError as error:
-            raise BadCheckpoint(f"{self.file} cannot be read: {error.strerror}.") from error
+            raise BadCheckpoint(f"{self.file.name} cannot be read: {error.strerror}.") from error
         if len(data) < size:
             raise BadCheckpoint(
-                f"{self.file} has become shorter while it was read.", "Leave it alone meanwhile."
+                f"{self.file.name} has become shorter while it was read.",
+                "Leave it alone meanwhile.",
             )
         return data.reshape(stop - start, self.row_size)
 
@@ -73,7 +82,7 @@ class _Tensor:
 
 
 class GgufSource:
-    """An opened GGUF; its files stay open as long as it is there."""
+    """An opened GGUF."""
 
     def __init__(self, path: Path) -> None:
         """Open it, and read its header; of a split one, any part's name will do.
@@ -87,9 +96,7 @@ class GgufSource:
         self.tensors: tuple[_Tensor, ...] = ()
         for number, one in enumerate(self.paths):
             read_header(one)
-            descriptor = os.open(one, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            weakref.finalize(self, os.close, descriptor)
-            metadata, tensors = _read(one, descriptor, os.fstat(descriptor).st_size)
+            metadata, tensors = _read(one, _File(one))
             values = {entry.key: entry.value for entry in metadata}
             if len(self.paths) > 1 or values.get("split.count", 1) not in (0, 1):
                 _check_split(one, number, len(self.paths), values)
@@ -103,14 +110,16 @@ class GgufSource:
 def _check_split(path: Path, number: int, count: int, values: dict[str, object]) -> None:
     announced, own = values.get("split.count"), values.get("split.no")
     if announced != count or own != number:
+        told = own + 1 if isinstance(own, int) else own
         raise NotAModel(
-            f"{path.name} is part {own} of {announced}, and {count} are here.",
+            f"{path.name} is part {told} of {announced}, and {count} are here.",
             "Put all parts of a split model in one folder, under the names that they came with.",
         )
 
 
-def _read(path: Path, descriptor: int, size: int) -> tuple[tuple[Entry, ...], tuple[_Tensor, ...]]:
-    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+def _read(path: Path, file: _File) -> tuple[tuple[Entry, ...], tuple[_Tensor, ...]]:
+    with mmap.mmap(file.descriptor, 0, access=mmap.ACCESS_READ) as data:
+        size = len(data)
         try:
             walk = _Walk(data)
             n_tensors, n_keys = walk.numbers("<QQ")
@@ -125,7 +134,7 @@ def _read(path: Path, descriptor: int, size: int) -> tuple[tuple[Entry, ...], tu
             raise _damaged(path, f"it has {twice} twice")
     pad = _alignment(path, metadata)
     start = -(-end // pad) * pad
-    return metadata, tuple(_tensor(path, descriptor, info, start, pad, size) for info in infos)
+    return metadata, tuple(_tensor(path, file, info, start, pad, size) for info in infos)
 
 
 def _alignment(path: Path, metadata: tuple[Entry, ...]) -> int:
@@ -140,7 +149,7 @@ def _alignment(path: Path, metadata: tuple[Entry, ...]) -> int:
 
 def _tensor(
     path: Path,
-    descriptor: int,
+    file: _File,
     info: tuple[str, tuple[int, ...], int, int],
     start: int,
     pad: int,
@@ -163,7 +172,7 @@ def _tensor(
     rows, row_size = prod(shape[:-1]), columns // block * width
     if offset % pad or start + offset + rows * row_size > size:
         raise _damaged(path, f"its tensor {name} lies outside of it")
-    part = _Rows(path.name, descriptor, start + offset, rows, row_size)
+    part = _Rows(file, start + offset, rows, row_size)
     return _Tensor(name, shape, kind, (part,))
 
 

@@ -14,7 +14,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ponder.alone import alone
@@ -23,10 +23,9 @@ from ponder_quantize import journal
 from ponder_quantize.events import Noted, Planned, Quantizing, Tell, nothing
 from ponder_quantize.journal import Growing
 from ponder_quantize.kernels import kernels
-from ponder_quantize.plan import Importance, Plan, Unit, plan
-from ponder_quantize.recipes import Recipe
+from ponder_quantize.plan import Plan, Unit
 from ponder_quantize.rows import process
-from ponder_quantize.source import Source
+from ponder_quantize.source import Bytes
 
 _OFTEN = 0.1
 """Seconds between two things told."""
@@ -36,60 +35,6 @@ background, so that little is left to wait for in the end."""
 
 
 def quantize(
-    source: Source,
-    recipe: Recipe,
-    out: Path,
-    *,
-    identity: str,
-    importance: Importance | None = None,
-    requantize: bool = False,
-    threads: int | None = None,
-    tell: Tell = nothing,
-    force: bool = False,
-    allow_nonfinite: bool = False,
-    arriving: Iterable[str] | None = None,
-    release: Callable[[str], None] | None = None,
-) -> Plan:
-    """Quantize a model into a file. After any interruption the same call goes on.
-
-    Args:
-        source: what; its header is read already.
-        recipe: how.
-        out: the file; it has its name when it is complete.
-        identity: of the source's weights; see `plan`.
-        importance: an importance matrix.
-        requantize: whether what is quantized already may be quantized again.
-        threads: how many work; as many as there are processors if not given.
-        tell: takes what happens. What it raises ends the work.
-        force: whether an output that is there may be replaced.
-        allow_nonfinite: go on where NaN or infinity is in the way.
-        arriving: names of the source's files as they come to be there; without it, all are.
-        release: takes the name of a file when nothing needs it any more, not even after a
-            power cut; of files that earlier runs were done with, at once.
-
-    Raises:
-        NotAModel, UnsupportedModel, InputError, BadImatrix: see `plan`.
-        BadCheckpoint: the source is damaged, or holds what cannot be quantized.
-        InputError: the output is there already.
-        NoRoom: it does not fit on the disk. What is done is kept.
-        Busy: another ponder is at the same output.
-        LibraryError: the output cannot be written.
-    """
-    planned = plan(source, recipe, identity, importance, requantize)
-    carry_out(
-        planned,
-        out,
-        threads=threads,
-        tell=tell,
-        force=force,
-        allow_nonfinite=allow_nonfinite,
-        arriving=arriving,
-        release=release,
-    )
-    return planned
-
-
-def carry_out(
     planned: Plan,
     out: Path,
     *,
@@ -100,22 +45,41 @@ def carry_out(
     arriving: Iterable[str] | None = None,
     release: Callable[[str], None] | None = None,
 ) -> None:
-    """What `quantize` does, for a plan that is there already."""
+    """Quantize a model into a file. After any interruption the same call goes on.
+
+    Args:
+        planned: what, and how.
+        out: the file; it has its name when it is complete.
+        threads: how many work; as many as there are processors if not given.
+        tell: takes what happens. What it raises ends the work.
+        force: whether an output that is there may be replaced.
+        allow_nonfinite: go on where NaN or infinity is in the way; see `rows.process`.
+        arriving: names of the source's files as they come to be there; without it, all are.
+        release: takes the name of a file when nothing needs it any more, not even after a
+            power cut; of files that earlier runs were done with, at once. Called on the
+            caller's thread, as `tell` is.
+
+    Raises:
+        BadCheckpoint: the source is damaged, or holds what cannot be quantized.
+        InputError: the output is there already.
+        NoRoom: it does not fit on the disk. What is done is kept.
+        Busy: another ponder is at the same output.
+        LibraryError: the output cannot be written.
+        BuildBroken: llama-cpp-python's library cannot be used.
+    """
     see_target(out, force)
     kernels()
-    with (
-        _as_ours(out),
-        alone(out.with_name(f"{out.name}.part.lock"), f"writing {out.name}"),
-    ):
-        see_target(out, force)
-        see_room(planned, out)
-        growing = Growing(out, planned.layout.size, len(planned.units), planned.identity)
-        try:
+    with ExitStack() as held:
+        with _as_ours(out):
+            lock = out.with_name(f"{out.name}.part.lock")
+            held.enter_context(alone(lock, f"writing {out.name}"))
+            see_target(out, force)
+            see_room(planned, out)
+            growing = Growing(out, planned.layout.size, len(planned.units), planned.identity)
+            held.callback(growing.close)
             growing.write(planned.layout.header, 0)
-            run = _Run(planned, growing, allow_nonfinite, arriving, tell, release)
-            run.all(threads or os.cpu_count() or 1)
-        finally:
-            growing.close()
+        run = _Run(planned, growing, allow_nonfinite, arriving, tell, release)
+        run.all(threads or os.cpu_count() or 1)
 
 
 def see_target(out: Path, force: bool) -> None:
@@ -142,10 +106,14 @@ def see_room(planned: Plan, out: Path) -> None:
     free = shutil.disk_usage(out.parent).free
     if need > free:
         raise NoRoom(
-            f"{out.name} takes {need / 1e9:.2f} GB more on the disk of {out.parent.absolute()}, "
-            f"where {free / 1e9:.2f} GB are free.",
+            f"{out.name} takes {_amount(need)} more on the disk of {out.parent.absolute()}, "
+            f"where {_amount(free)} are free.",
             "Make room, or choose another place with --output, or a smaller recipe.",
         )
+
+
+def _amount(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def need_of(planned: Plan, out: Path) -> int:
@@ -253,7 +221,8 @@ class _Run:
                 self._stop()
         if self._error is not None:
             raise self._error
-        self._growing.finish()
+        with _as_ours(self._growing.target):
+            self._growing.finish()
         self._give_back(list(self._users))
 
     def _watch(self) -> None:
@@ -341,8 +310,12 @@ class _Run:
     def _work(self) -> None:
         while (number := self._next()) is not None:
             unit = self._planned.units[number]
-            if process(unit, self._growing.write, self._is_stopped, self._allow_nonfinite):
+            if process(unit, self._write, self._is_stopped, self._allow_nonfinite):
                 self._finish(number, unit)
+
+    def _write(self, data: Bytes, at: int) -> None:
+        with _as_ours(self._growing.target):
+            self._growing.write(data, at)
 
     def _finish(self, number: int, unit: Unit) -> None:
         with self._changed:
@@ -364,7 +337,8 @@ class _Run:
                     # The file itself is about to be whole.
                     return
             if finished:
-                self._growing.keep(finished)
+                with _as_ours(self._growing.target):
+                    self._growing.keep(finished)
                 self._forget(finished)
             if over:
                 return

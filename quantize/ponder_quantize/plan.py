@@ -15,8 +15,9 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES
 
 from ponder.errors import BadCheckpoint, BadImatrix, InputError, UnsupportedModel
+from ponder_quantize.choosing import Choice, choose, in_order
 from ponder_quantize.kernels import PLAIN, TARGETS, Floats, row_size
-from ponder_quantize.recipes import Choice, Model, Recipe, choose, in_order
+from ponder_quantize.recipes import Model, Recipe
 from ponder_quantize.source import Part, Source, SourceTensor
 from ponder_quantize.writing import Info, Layout, layout, quantized_metadata
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from library import gguf_files
 from ponder.catalogue.schema import Experts, Mla, Shape
 
@@ -39,13 +41,26 @@ DEEP_LLAMA = Shape(
     ffn=256, vocabulary=64, rope_theta=1e6,
 )  # fmt: skip
 
+SMALL = Shape(
+    "qwen2", "Qwen2ForCausalLM", hidden=256, layers=8, heads=4, kv_heads=1, head_dim=64,
+    ffn=256, vocabulary=64, rope_theta=1e6,
+)  # fmt: skip
+"""Small enough to be quantized by every recipe, deep enough for the rules that count layers."""
+TINY = msgspec.structs.replace(SMALL, layers=2)
+"""For the recipes that take longest."""
+EIGHT = Shape(
+    "llama", "MixtralForCausalLM", hidden=256, layers=1, heads=4, kv_heads=1, head_dim=64,
+    ffn=256, vocabulary=64, rope_theta=1e6, experts=Experts(count=8, used=2, shared=1, ffn=256),
+)  # fmt: skip
+
 SHAPES = {
+    "small": SMALL, "tiny": TINY, "eight": EIGHT,
     "qwen": QWEN, "tied": TIED, "odd": ODD, "mixtral": MIXTRAL, "deepseek": DEEPSEEK,
     "deep": DEEP, "deep-llama": DEEP_LLAMA,
 }  # fmt: skip
 
 
-def write(path: Path, name: str, quant: str = "BF16") -> Path:
+def write(path: Path, name: str, quant: str = "BF16", sparse: bool = False) -> Path:
     """The model of that name in that type."""
-    gguf_files.write(path, SHAPES[name], quant)
+    gguf_files.write(path, SHAPES[name], quant, sparse=sparse)
     return path

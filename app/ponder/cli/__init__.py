@@ -32,6 +32,7 @@ _COMMANDS = {
     "where": "Print the path of a model.",
     "verify": "Check that models are what they were when they came.",
     "rm": "Remove a model that ponder fetched or imported.",
+    "quantize": "Quantize a checkpoint, or a GGUF, into a GGUF.",
     "imatrix": "Compute an importance matrix of a model, for its smallest quants.",
     "compare": "See what a quant lost: on a text, and on questions.",
     "bundle": "Carry models through an air gap: pack, verify and install a bundle.",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ponder.cli.completing import models as complete_models
-from ponder.errors import InputError, PonderError, UnknownName
+from ponder.errors import InputError, UnknownName
 from ponder.printable import safe
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ponder.library.watching import Noted
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_STEP = 0.1
-"""Of the whole, between two lines where there is no terminal."""
 
 
 class _Group(click.Group):
@@ -108,11 +106,12 @@ def create(
 ) -> None:
     """See the command's help."""
     from ponder.catalogue import catalogue
+    from ponder.cli.progress import errors_as_json
     from ponder.library import bundle
     from ponder.library.bundle import signing
     from ponder.library.telling import size
 
-    with _told_as(as_json):
+    with errors_as_json(as_json):
         if platform and wheels is None:
             raise InputError("--platform says what wheels are for.", "Add --with-wheels DIR.")
         key = signing.signing_key(sign) if sign is not None else None
@@ -153,10 +152,11 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="One object on stdout.")
 def verify(archive: Path, key: Path | None, as_json: bool) -> None:
     """See the command's help."""
+    from ponder.cli.progress import errors_as_json
     from ponder.library import bundle
     from ponder.library.telling import size
 
-    with _told_as(as_json):
+    with errors_as_json(as_json):
         public = _public(key)
         with bundle.open_bundle(archive, public) as opened:
             manifest = opened.manifest
@@ -292,18 +292,6 @@ def _describe(planned: Installation, signature: str) -> None:
     _say(f"{size(planned.size)} go to {paths.models_dir()}{have}.")
 
 
-@contextmanager
-def _told_as(as_json: bool) -> Iterator[None]:
-    """Errors as JSON too, where that was asked for."""
-    try:
-        yield
-    except PonderError as error:
-        if as_json:
-            told = {"event": "error", "message": error.message, "hint": error.hint}
-            click.echo(json.dumps(told))
-        raise
-
-
 def _say(text: str) -> None:
     click.echo(safe(text), err=True)
 
@@ -340,14 +328,13 @@ def _watching(quiet: bool = False) -> Iterator[Tell]:
 
 
 class _Lines:
-    """A line for each tenth, with the rate and the time left."""
+    """A line for each tenth, and one for whatever else happens."""
 
     def __init__(self, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        from ponder.cli.progress import Tenths
+
         self._quiet = quiet
-        self._clock = clock
-        self._key: tuple[str, int] | None = None
-        self._next = _STEP
-        self._began = (0.0, 0)
+        self._tenths = Tenths(clock)
 
     def __call__(self, event: Moved | Noted) -> None:
         from ponder.library.watching import Noted
@@ -355,23 +342,4 @@ class _Lines:
         if isinstance(event, Noted):
             _say(event.text)
         elif not self._quiet and event.total:
-            self._progress(event)
-
-    def _progress(self, event: Moved) -> None:
-        from ponder.library.telling import left, size
-
-        now, key = self._clock(), (event.doing, event.total)
-        if key != self._key:
-            self._key, self._next, self._began = key, _STEP, (now, event.done)
-        share = event.done / event.total
-        if share < self._next:
-            return
-        self._next = (int(share / _STEP) + 1) * _STEP
-        began, first = self._began
-        line = f"{event.doing}: {size(event.done)} of {size(event.total)}"
-        rate = (event.done - first) / (now - began) if now > began else 0.0
-        if rate > 0:
-            line += f", {size(rate)}/s"
-            if event.done < event.total:
-                line += f", {left((event.total - event.done) / rate)} left"
-        _say(line)
+            self._tenths(event.doing, event.done, event.total)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ponder.errors import PonderError
 from ponder.library.telling import Rates, doing, left, sentence, size
 from ponder.library.watching import Checked, Event, Hashing, Planned, Receiving, Tell
 from ponder.printable import safe
@@ -120,3 +121,43 @@ class _Lines:
             if event.done < event.size:
                 line += f", {left((event.size - event.done) / rate)} left"
         click.echo(safe(line), err=True)
+
+
+class Tenths:
+    """One thing after the other: a line for each tenth of it, with the rate and the time left."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._key: tuple[str, int] | None = None
+        self._told = 0
+        self._began = (0.0, 0)
+
+    def __call__(self, doing: str, done: int, total: int) -> None:
+        """So many bytes are done; what was when it was first told of is no part of the rate."""
+        now, key = self._clock(), (doing, total)
+        if key != self._key:
+            self._key, self._told, self._began = key, 0, (now, done)
+        tenth = 10 * done // total if total else 10
+        if tenth <= self._told:
+            return
+        self._told = tenth
+        began, first = self._began
+        line = f"{doing}: {size(done)} of {size(total)}"
+        rate = (done - first) / (now - began) if now > began else 0.0
+        if rate > 0:
+            line += f", {size(rate)}/s"
+            if done < total:
+                line += f", {left((total - done) / rate)} left"
+        click.echo(safe(line), err=True)
+
+
+@contextmanager
+def errors_as_json(as_json: bool) -> Iterator[None]:
+    """Errors on stdout too, where JSON was asked for."""
+    try:
+        yield
+    except PonderError as error:
+        if as_json:
+            told = {"event": "error", "message": error.message, "hint": error.hint}
+            click.echo(json.dumps(told))
+        raise
