@@ -22,7 +22,7 @@ QUESTION := A school buys 24 pens at 11 dollars each and 463 belts at 173 dollar
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check bench bench-library screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-library bench-quantize screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,12 @@ bench-library: $(STAMPS)/dev ## set up, then measure pull and bundle, and kill t
 	PYTHONPATH=tests $(BIN)/python -m bench.bundle
 	$(BIN)/python tests/bench/pull_kills.py
 	$(BIN)/python -m pytest tests/library/test_fit_llama.py -s -q
+
+bench-quantize: $(STAMPS)/dev ## set up, then measure the quantizer beside llama-quantize (30 minutes)
+	PYTHONPATH=tests $(BIN)/python -m bench.quantize
+
+parity: $(STAMPS)/dev ## build llama.cpp's converter and quantizer, and compare every byte
+	PYTHONPATH=tests $(BIN)/python -m parity.parity
 
 screenshot: $(STAMPS)/dev ## set up, then paint the picture in README again
 	$(BIN)/python tests/tui/screenshot.py docs/chat.svg

@@ -1,6 +1,6 @@
 """llama.cpp's own converter and quantizer, built from the sources that llama-cpp-python ships.
 
-    python tests/parity/reference.py        # builds what is missing, says where it is
+    PYTHONPATH=tests python -m parity.reference        # builds what is missing, says where it is
 
 The converter wants PyTorch and transformers, so it gets an environment of its own. Everything
 lies below `build/reference`, takes some 10 minutes and 3 GB once, and is used again.
@@ -15,6 +15,8 @@ import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from quantize.reference import convert
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "reference"
@@ -36,17 +38,13 @@ class Reference:
 
     def convert(self, checkpoint: Path, precision: str, out: Path) -> None:
         """The first step: a checkpoint -> a GGUF in its own precision."""
-        script = self.source / "convert_hf_to_gguf.py"
-        words = [str(checkpoint), "--outtype", precision, "--outfile", str(out)]
-        run([str(self.python), str(script), *words])
+        convert(str(self.python), self.source, checkpoint, out, precision)
 
-    def quantize(
-        self, source: Path, recipe: str, out: Path, imatrix: Path | None = None, threads: int = 0
-    ) -> None:
-        """The second step."""
+    def quantize(self, source: Path, recipe: str, out: Path, imatrix: Path | None = None) -> bool:
+        """The second step; false if the recipe is refused."""
         options = ["--imatrix", str(imatrix)] if imatrix is not None else []
-        words = [*options, str(source), str(out), recipe]
-        run([str(self.tools / "llama-quantize"), *words, str(threads or os.cpu_count() or 1)])
+        words = [str(self.tools / "llama-quantize"), *options, str(source), str(out), recipe]
+        return subprocess.run(words, capture_output=True).returncode == 0
 
 
 def run(words: list[str], **options: object) -> None:

@@ -27,7 +27,8 @@ from quantize import checkpoints
 
 GOLDEN = Path(__file__).parent / "converted"
 """A JSON file for each checkpoint, of what the converter made of it."""
-_OUTTYPES = {"BF16": "bf16", "F16": "f16"}
+OUTTYPES = {"BF16": "bf16", "F16": "f16"}
+"""The converter's names of precisions; of what is not here, f32 is the one that loses nothing."""
 _TOLD = """
 import runpy, sys
 sys.path.insert(0, sys.argv[1])
@@ -93,7 +94,7 @@ def main(python: str, llama_cpp: str) -> None:
         for name, recipe in checkpoints.RECIPES.items():
             directory = checkpoints.write(name, Path(place) / name)
             out = Path(place) / "out.gguf"
-            outtype = _OUTTYPES.get(recipe.dtype, "f32")
+            outtype = OUTTYPES.get(recipe.dtype, "f32")
             convert(python, Path(llama_cpp), directory, out, outtype)
             found = told(out)
             lines = [
