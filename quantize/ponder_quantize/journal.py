@@ -77,9 +77,13 @@ class Growing:
             self.done[unit] = 1
         os.write(self._journal, f"{_ranges(sorted(units))}\n".encode())
 
+    def settle(self) -> None:
+        """See to it that the disk has all of it."""
+        os.fsync(self._file)
+
     def finish(self) -> None:
         """Give the file its name."""
-        os.fsync(self._file)
+        self.settle()
         self.close()
         self.part.replace(self.target)
         _sync_folder(self.target.parent)

@@ -44,6 +44,8 @@ def quantize(
     allow_nonfinite: bool = False,
     arriving: Iterable[str] | None = None,
     release: Callable[[str], None] | None = None,
+    starved: Callable[[int], None] | None = None,
+    sealing: Callable[[Path], None] | None = None,
 ) -> None:
     """Quantize a model into a file. After any interruption the same call goes on.
 
@@ -58,6 +60,10 @@ def quantize(
         release: takes the name of a file when nothing needs it any more, not even after a
             power cut; of files that earlier runs were done with, at once. Called on the
             caller's thread, as `tell` is.
+        starved: takes the number of files that have arrived whenever nothing more can be done
+            with them; several times, as long as it stays so.
+        sealing: takes the file when it is whole and has not got its name yet, so that what is
+            written down of it is there before it is.
 
     Raises:
         BadCheckpoint: the source is damaged, or holds what cannot be quantized.
@@ -78,8 +84,15 @@ def quantize(
             growing = Growing(out, planned.layout.size, len(planned.units), planned.identity)
             held.callback(growing.close)
             growing.write(planned.layout.header, 0)
-        run = _Run(planned, growing, allow_nonfinite, arriving, tell, release)
+        run = _Run(planned, growing, allow_nonfinite, arriving, tell, release, starved)
         run.all(threads or os.cpu_count() or 1)
+        if sealing is not None:
+            with _as_ours(out):
+                growing.settle()
+            sealing(growing.part)
+        with _as_ours(out):
+            growing.finish()
+        run.over()
 
 
 def see_target(out: Path, force: bool) -> None:
@@ -166,6 +179,7 @@ class _Run:
         arriving: Iterable[str] | None,
         tell: Tell,
         release: Callable[[str], None] | None,
+        starved: Callable[[int], None] | None,
     ) -> None:
         self._planned = planned
         self._growing = growing
@@ -173,6 +187,7 @@ class _Run:
         self._arriving = arriving
         self._tell = tell
         self._release = release or (lambda _name: None)
+        self._starved = starved or (lambda _arrived: None)
         self._changed = threading.Condition()
         """Guards all below."""
         self._stopped = False
@@ -185,6 +200,10 @@ class _Run:
         self._ready: deque[int] = deque()
         self._waiting: dict[frozenset[str], list[int]] = {}
         """Files that are missing -> units that wait for them."""
+        self._arrived = 0
+        """Files that have come."""
+        self._open = 0
+        """Units that were taken and are not written down."""
         self._finished: list[int] = []
         """Units that are done and not written down yet."""
         self._free = deque(name for name in planned.files if not self._users[name])
@@ -221,8 +240,9 @@ class _Run:
                 self._stop()
         if self._error is not None:
             raise self._error
-        with _as_ours(self._growing.target):
-            self._growing.finish()
+
+    def over(self) -> None:
+        """The file has its name: nobody needs anything any more."""
         self._give_back(list(self._users))
 
     def _watch(self) -> None:
@@ -233,6 +253,8 @@ class _Run:
                 over = self._stopped or not self._left
                 if not over:
                     self._changed.wait(_OFTEN)
+                idle = bool(self._waiting) and not (self._ready or self._open or self._free)
+                arrived = self._arrived
                 now = Quantizing(
                     self._done,
                     self._planned.size,
@@ -241,6 +263,8 @@ class _Run:
                     self._tensor,
                 )
             self._give_back(())
+            if idle:
+                self._starved(arrived)
             if now != told:
                 told = now
                 self._tell(now)
@@ -280,6 +304,7 @@ class _Run:
             for name in names:
                 here.add(name)
                 with self._changed:
+                    self._arrived += 1
                     for needs in [needs for needs in self._waiting if needs <= here]:
                         self._ready.extend(self._waiting.pop(needs))
                     self._changed.notify_all()
@@ -300,6 +325,7 @@ class _Run:
             while not self._stopped:
                 if self._ready:
                     number = self._ready.popleft()
+                    self._open += 1
                     self._tensor = self._planned.units[number].work.info.name
                     return number
                 if not self._waiting:
@@ -346,6 +372,7 @@ class _Run:
     def _forget(self, kept: list[int]) -> None:
         """Files whose last unit has been written down are free."""
         with self._changed:
+            self._open -= len(kept)
             for number in kept:
                 for name in self._planned.units[number].part.needs:
                     self._users[name] -= 1

@@ -217,11 +217,14 @@ def test_a_repository_that_was_not_pulled_says_how() -> None:
     assert "ponder pull owner/repo-GGUF:Q8_0" in refused.value.hint
 
 
-def test_a_model_without_a_published_file_says_where_to_put_one(home: Path, folder: Path) -> None:
+def test_a_model_without_a_published_file_says_how_to_make_or_where_to_put_one(
+    home: Path, folder: Path
+) -> None:
     with pytest.raises(NotAModel) as refused:
         find("s1-32b", SHIPPED)
     assert str(folder) in refused.value.hint
     assert "ponder pull" not in refused.value.hint
+    assert "ponder quantize s1-32b." in refused.value.hint
     # What it says is what works.
     assert "s1-32b.gguf" in refused.value.hint
     (folder / "s1-32b.gguf").touch()

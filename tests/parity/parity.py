@@ -24,6 +24,7 @@ from parity.reference import Reference, reference
 from ponder.errors import PonderError
 from ponder_quantize.checkpoint import open_checkpoint
 from ponder_quantize.pipeline import quantize
+from ponder_quantize.plan import plan
 from ponder_quantize.recipes import RECIPES, recipe
 from quantize import checkpoints, importances
 from quantize.reference import OUTTYPES, told
@@ -92,7 +93,8 @@ def tried(case: Case, tools: Reference, place: Path, chosen: set[str] | None) ->
     precision = OUTTYPES.get(checkpoints.RECIPES[case.name].dtype, "f32")
     tools.convert(directory, precision, converted)
     importance = place / "seeded.imatrix"
-    given = importances.made_up(open_checkpoint(directory).tensors, str(importance))
+    source = open_checkpoint(directory)
+    given = importances.made_up(source.tensors, str(importance))
     importances.write(importance, given)
     for name in case.recipes:
         for with_matrix in (False, True):
@@ -105,11 +107,8 @@ def tried(case: Case, tools: Reference, place: Path, chosen: set[str] | None) ->
                 ours.unlink(missing_ok=True)
                 try:
                     quantize(
-                        open_checkpoint(directory),
-                        recipe(name),
+                        plan(source, recipe(name), "", given if with_matrix else None),
                         ours,
-                        identity="",
-                        importance=given if with_matrix else None,
                         threads=threads,
                     )
                 except PonderError as error:

@@ -36,7 +36,7 @@ def watching(
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield _Lines(clock, quiet)
+        yield Lines(clock, quiet)
         return
     bar = bytes_bar(console)
     task: dict[tuple[str, str], int] = {}
@@ -88,16 +88,17 @@ def _json(event: Event) -> None:
     click.echo(json.dumps({"event": kind, **dataclasses.asdict(event)}))
 
 
-class _Lines:
+class Lines:
     """A line for each tenth of a file, with the rate and the time left."""
 
-    def __init__(self, clock: Callable[[], float], quiet: bool) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, quiet: bool = False) -> None:
         self._rates = Rates(clock)
         self._quiet = quiet
         self._told: dict[tuple[str, str], int] = {}
         """The last tenth that was told."""
 
     def __call__(self, event: Event) -> None:
+        """That happened."""
         if isinstance(event, Receiving | Hashing):
             if not self._quiet:
                 self._progress(event)

@@ -1,24 +1,22 @@
-"""`ponder quantize`: a checkpoint, or a GGUF, into a GGUF of another quant."""
+"""`ponder quantize`: a checkpoint, here or on the hub, or a GGUF, into a GGUF of another quant."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from ponder.printable import safe
+from ponder.cli.completing import known_models
 
 if TYPE_CHECKING:
-    from ponder_quantize.events import Event, Tell
+    from ponder.catalogue import Catalogue
+    from ponder.quantizing import Wish
     from ponder_quantize.plan import Importance, Plan
     from ponder_quantize.source import Source
 
@@ -34,17 +32,23 @@ def _recipes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 
 @click.command(
     name="quantize",
-    help=f"""Quantize a checkpoint (a folder with safetensors), or a GGUF, into a GGUF.
+    help=f"""Quantize a checkpoint, or a GGUF, into a GGUF.
+
+    SOURCE is a model of the catalogue (r1-7b:Q4_K_M) or a repository of the hub
+    (owner/repo:QUANT), whose checkpoint is quantized shard by shard while the next one comes; or
+    a folder with safetensors, or a GGUF.
 
     RECIPE is a quant such as Q4_K_M (the usual one), Q8_0, Q6_K, IQ4_XS or BF16; a wrong one
     lists them all. Those below three bits need an importance matrix (--imatrix).
 
     The output has the same bytes as llama.cpp's converter and llama-quantize give. It is
     written beside its final name; whatever interrupts it, the same command goes on from there.
-    Without --output it is called after the source, in this folder: NAME-{_USUAL}.gguf.""",
+    Without --output, what comes from the hub becomes a model here; anything else is called after
+    the source, in this folder: NAME-{_USUAL}.gguf.""",
+    epilog="For example: ponder quantize r1-1.5b:Q5_K_M && ponder ask --model r1-1.5b:Q5_K_M ...",
 )
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("recipe", default=_USUAL, shell_complete=_recipes)
+@click.argument("source", metavar="SOURCE[:RECIPE]", shell_complete=known_models)
+@click.argument("recipe", required=False, shell_complete=_recipes)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--imatrix", type=click.Path(path_type=Path), help="An importance matrix.")
 @click.option("--threads", type=click.IntRange(min=1), help="How many; default: all processors.")
@@ -61,12 +65,24 @@ def _recipes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
     help="Go on where weights are NaN, infinite or too large: keep them, or take 0 and the "
     "largest that there is.",
 )
+@click.option("--keep-source", is_flag=True, help="Of the hub: keep the shards for another quant.")
+@click.option("--update", is_flag=True, help="Of the hub: the latest commit, begin anew.")
+@click.option(
+    "--report",
+    metavar="[BASE]",
+    is_flag=False,
+    flag_value="",
+    help="Say afterwards what was lost: compare with BASE, a better GGUF of the same model; "
+    "without it, with SOURCE if that is one.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @click.option("--json", "as_json", is_flag=True, help="Events on stdout, one object a line.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.pass_context
 def app(
-    source: Path,
-    recipe: str,
+    ctx: click.Context,
+    source: str,
+    recipe: str | None,
     output: Path | None,
     imatrix: Path | None,
     threads: int | None,
@@ -74,42 +90,171 @@ def app(
     requantize: bool,
     pre: str | None,
     allow_nonfinite: bool,
+    keep_source: bool,
+    update: bool,
+    report: str | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """See the command's help."""
+    from ponder.catalogue import catalogue
     from ponder.cli.progress import errors_as_json
+    from ponder.errors import InputError
+    from ponder.quantizing import Wish
+
+    with errors_as_json(as_json):
+        known = catalogue()
+        path = _path_of(source, known)
+        base = _base(report, path, known)
+        wish = Wish(
+            _said(source, recipe) if path is None else source,
+            output,
+            _importance(imatrix),
+            pre=pre,
+            threads=threads,
+            keep_source=keep_source,
+            force=force,
+            update=update,
+            allow_nonfinite=allow_nonfinite,
+        )
+        show = _Show(dry_run, as_json, quiet)
+        if path is None:
+            if requantize:
+                raise InputError("A checkpoint is not quantized yet.", "Leave out --requantize.")
+            out = _of_hub(wish, known, show)
+        else:
+            if keep_source or update:
+                raise InputError(
+                    "--keep-source and --update are for checkpoints of the hub.", "Leave them out."
+                )
+            out = _of_files(path, recipe or _USUAL, wish, requantize, show)
+    if base is not None and not dry_run:
+        from ponder.cli.compare import app as compare
+
+        ctx.invoke(compare, base=str(base), other=str(out), as_json=as_json, quiet=quiet)
+
+
+def _path_of(source: str, known: Catalogue) -> Path | None:
+    """The folder or file that is meant; None for a checkpoint of the hub."""
+    from ponder.errors import UnknownName
+    from ponder.library.choosing import REPOSITORY
+    from ponder.library.local import find
+
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if source.partition(":")[0] in known.models:
+        return None
+    on_the_hub = REPOSITORY.match(source) is not None
+    if source.endswith((".gguf", "/")) or (path.is_absolute() and not on_the_hub):
+        return path
+    try:
+        return None if on_the_hub else find(source, known).path
+    except UnknownName:
+        # What is said of a name that is none should tell of the hub as well.
+        return None
+
+
+def _said(source: str, recipe: str | None) -> str:
+    """NAME:QUANT, whichever way the quant was named."""
+    from ponder.errors import InputError
+
+    _, _, named = source.partition(":")
+    if recipe is None:
+        return source
+    if named and named.lower() != recipe.lower():
+        raise InputError(f"{named} and {recipe} are two quants.", "Name one of them.")
+    return source if named else f"{source}:{recipe}"
+
+
+def _base(report: str | None, path: Path | None, known: Catalogue) -> Path | None:
+    """What the output will be held against; None for no report."""
+    from ponder.errors import InputError
+    from ponder.library.local import find
+
+    if report is None:
+        return None
+    if report:
+        return find(report, known).path
+    if path is None or path.is_dir():
+        raise InputError(
+            "A checkpoint cannot be run, so nothing can be held against it.",
+            "Name a better GGUF of it: --report FILE. `ponder quantize ... Q8_0` makes one.",
+        )
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class _Show:
+    """What is told, and how."""
+
+    dry_run: bool
+    as_json: bool
+    quiet: bool
+
+    def result(self, planned: Plan, out: Path) -> None:
+        """What would be written, or what was."""
+        from ponder.cli.stages import describe, end
+
+        if self.dry_run:
+            describe(planned, out, self.as_json)
+        else:
+            end(planned, out, self.as_json, self.quiet)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        click.echo("\nInterrupted. What is done is kept: say the same again.", err=True)
+        raise
+
+
+def _of_hub(wish: Wish, known: Catalogue, show: _Show) -> Path:
+    """Quantize what is fetched."""
+    from ponder.cli.stages import watched
+    from ponder.quantizing import opened
+
+    with (
+        _resumable(),
+        watched(wish.said, show.as_json, show.quiet) as tell,
+        opened(wish, known, tell) as found,
+    ):
+        if not show.dry_run:
+            found.carry_out()
+    show.result(found.planned, found.out)
+    return found.out
+
+
+def _of_files(source: Path, recipe: str, wish: Wish, requantize: bool, show: _Show) -> Path:
+    """Quantize what is here."""
+    from ponder.cli.stages import watched
     from ponder.errors import InputError
     from ponder_quantize.journal import identity_of
     from ponder_quantize.pipeline import quantize
     from ponder_quantize.plan import plan
     from ponder_quantize.recipes import recipe as recipe_of
 
-    with errors_as_json(as_json):
-        chosen = recipe_of(recipe)
-        opened, files = _opened(source, pre)
-        out = output or Path(f"{_name(source)}-{chosen.name}.gguf")
-        if out.exists() and any(out.samefile(file) for file in files):
-            raise InputError(f"{out} is the source itself.", "Name another output with --output.")
-        planned = plan(opened, chosen, identity_of(files), _importance(imatrix), requantize)
-        if dry_run:
-            _describe(planned, out, as_json)
-            return
-        with _watching(out.name, as_json, quiet) as tell:
-            try:
-                quantize(
-                    planned,
-                    out,
-                    threads=threads,
-                    tell=tell,
-                    force=force,
-                    allow_nonfinite=allow_nonfinite,
-                )
-            except (KeyboardInterrupt, SystemExit):
-                click.echo("\nInterrupted. What is done is kept: say the same again.", err=True)
-                raise
-    _end(planned, out, as_json, quiet)
+    chosen = recipe_of(recipe)
+    opened, files = _opened(source, wish.pre)
+    out = wish.out or Path(f"{_name(source)}-{chosen.name}.gguf")
+    if out.exists() and any(out.samefile(file) for file in files):
+        raise InputError(f"{out} is the source itself.", "Name another output with --output.")
+    planned = plan(opened, chosen, identity_of(files), wish.importance, requantize)
+    if not show.dry_run:
+        with _resumable(), watched(out.name, show.as_json, show.quiet) as tell:
+            quantize(
+                planned,
+                out,
+                threads=wish.threads,
+                tell=tell,
+                force=wish.force,
+                allow_nonfinite=wish.allow_nonfinite,
+            )
+    show.result(planned, out)
+    return out
 
 
 def _opened(path: Path, pre: str | None) -> tuple[Source, list[Path]]:
@@ -145,114 +290,3 @@ def _name(source: Path) -> str:
     if source.is_dir():
         return source.resolve().name
     return _TYPE_AT_END.sub("", re.sub(r"-\d{5}-of-\d{5}$", "", source.stem))
-
-
-def _describe(planned: Plan, out: Path, as_json: bool) -> None:
-    """What would be written; nothing is."""
-    from ponder_quantize.pipeline import need_of
-
-    need = need_of(planned, out)
-    if as_json:
-        tensors = [
-            {
-                "name": work.info.name,
-                "shape": work.info.shape,
-                "from": work.source.type.name,
-                "type": work.info.type.name,
-                "size": work.info.size,
-            }
-            for work in planned.tensors
-        ]
-        told = {"path": str(out), "size": planned.layout.size, "need": need, "tensors": tensors}
-        click.echo(json.dumps(told))
-        return
-    from ponder.library.telling import size
-
-    widest = max(len(work.info.name) for work in planned.tensors)
-    for work in planned.tensors:
-        shape = " x ".join(map(str, work.info.shape))
-        change = work.info.type.name if work.is_copied else f"{work.source.type.name} -> "
-        change += "" if work.is_copied else work.info.type.name
-        click.echo(safe(f"{work.info.name:{widest}}  {shape:>20}  {change}"))
-    for note in planned.notes:
-        click.echo(safe(note), err=True)
-    told_types = _types(planned)
-    click.echo(
-        safe(
-            f"{out}: {size(planned.layout.size)} ({_bits(planned):.2f} bits a weight): "
-            f"{told_types}. The disk has to have room for {size(need)}."
-        ),
-        err=True,
-    )
-
-
-def _types(planned: Plan) -> str:
-    counts = Counter(work.info.type.name for work in planned.tensors)
-    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
-
-
-def _bits(planned: Plan) -> float:
-    weights = sum(work.info.rows * work.info.columns for work in planned.tensors)
-    return 8 * planned.size / weights
-
-
-def _end(planned: Plan, out: Path, as_json: bool, quiet: bool) -> None:
-    from ponder.library.telling import size
-
-    if as_json:
-        told = {"event": "done", "path": str(out), "size": planned.layout.size}
-        click.echo(json.dumps(told))
-    else:
-        click.echo(str(out))
-        if not quiet:
-            told_size = f"{size(planned.source_size)} became {size(planned.layout.size)}"
-            bits = f"{_bits(planned):.2f} bits a weight"
-            click.echo(f"{told_size}, {bits}: {_types(planned)}.", err=True)
-    sys.stdout.flush()
-
-
-@contextmanager
-def _watching(name: str, as_json: bool, quiet: bool) -> Iterator[Tell]:
-    """Gives the function to tell events to: a bar on a terminal, lines elsewhere, or JSON."""
-    from rich.console import Console
-
-    from ponder.cli.progress import Tenths, bytes_bar
-    from ponder_quantize.events import Noted, Quantizing
-
-    console = Console(stderr=True)
-    if as_json:
-        yield _json
-        return
-    tenths = Tenths()
-
-    def in_lines(event: Event) -> None:
-        if isinstance(event, Noted):
-            click.echo(safe(event.text), err=True)
-        elif isinstance(event, Quantizing) and not quiet:
-            tenths(f"quantizing {name}", event.source_done, event.source_size)
-
-    if quiet or not console.is_terminal:
-        yield in_lines
-        return
-    bar = bytes_bar(console)
-    task = None
-
-    def in_a_bar(event: Event) -> None:
-        nonlocal task
-        if isinstance(event, Noted):
-            bar.console.print(safe(event.text), markup=False, highlight=False)
-        elif isinstance(event, Quantizing):
-            # What an interrupted run left is no part of the rate.
-            if task is None:
-                task = bar.add_task(
-                    "quantizing", total=event.source_size, completed=event.source_done
-                )
-            told = f"quantizing {safe(event.tensor)}"
-            bar.update(task, completed=event.source_done, description=f"{told:<36}")
-
-    with bar:
-        yield in_a_bar
-
-
-def _json(event: Event) -> None:
-    click.echo(json.dumps({"event": type(event).__name__.lower(), **dataclasses.asdict(event)}))

@@ -101,8 +101,8 @@ def _of_model(said: str, name: str, model: Model, quant: str) -> Wanted:
     if model.gguf is None:
         raise InputError(
             f"No ready-made GGUF of {name} is in the catalogue.",
-            "Name one of a repository that you trust: ponder pull owner/repo:QUANT. "
-            f"To call it {name}: --name {name}.",
+            f"`ponder quantize {name}` makes one of its checkpoint. Or name one of a repository "
+            f"that you trust: ponder pull owner/repo:QUANT --name {name}.",
         )
     if not quant:
         return _of_gguf(said, model.gguf)

@@ -51,9 +51,12 @@ class Entry:
 
     @property
     def fetch(self) -> str:
-        """The command that brings it here; empty if it is here, or no file of it is known."""
-        if self.path is not None or (self.model is not None and self.model.gguf is None):
+        """The command that brings it here; empty if it is here, or nothing of it is known."""
+        if self.path is not None:
             return ""
+        if self.model is not None and self.model.gguf is None:
+            # Nobody publishes it ready-made: it is made of its checkpoint.
+            return f"ponder quantize {shlex.quote(self.name)}" if self.model.repository else ""
         return f"ponder pull {shlex.quote(self.name)}"
 
 
@@ -239,12 +242,14 @@ def find(name: str, catalogue: Catalogue) -> Entry:
     """
     entry = entry_of(name, catalogue)
     if entry.path is None:
-        raise NotAModel(
-            f"{name} is not on this machine.",
-            f"Fetch it: {entry.fetch}"
-            if entry.fetch
-            else f"Put a GGUF of it at {paths.models_dir() / f'{name}.gguf'}.",
-        )
+        where = paths.models_dir() / f"{name}.gguf"
+        if entry.model is None or entry.model.gguf is not None:
+            hint = f"Fetch it: {entry.fetch}"
+        elif entry.fetch:
+            hint = f"Make it of its checkpoint: {entry.fetch}. Or put a GGUF of it at {where}."
+        else:
+            hint = f"Put a GGUF of it at {where}."
+        raise NotAModel(f"{name} is not on this machine.", hint)
     return entry
 
 

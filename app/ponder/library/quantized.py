@@ -96,14 +96,21 @@ def place(want: Wanted, force: bool = False) -> Path:
 
 
 def keep(want: Wanted, path: Path, commit: str, tell: Tell) -> Lock:
-    """Write down what was made: from now on it has a name, and can be verified.
+    """Write down what was made: it has a name, and can be verified, as soon as it is in its place.
+
+    Args:
+        want: what was wanted.
+        path: the whole file, which gets its name after this.
+        commit: of the checkpoint.
+        tell: who is told while it is hashed.
 
     Raises:
         OSError: it cannot be read, or the lock cannot be written.
     """
-    sha256, _ = digests(path, path.name, tell)
+    file = f"{want.name}.gguf"
+    sha256, _ = digests(path, file, tell)
     stat = path.stat()
-    part = Part(path.name, stat.st_size, sha256, fetched=True, checked=stat.st_mtime_ns)
+    part = Part(file, stat.st_size, sha256, fetched=True, checked=stat.st_mtime_ns)
     lock = Lock(
         want.name,
         "import",
@@ -115,5 +122,5 @@ def keep(want: Wanted, path: Path, commit: str, tell: Tell) -> Lock:
         how="quantized",
     )
     locks.write(lock)
-    tell(Checked(path.name, sha256))
+    tell(Checked(file, sha256))
     return lock

@@ -21,7 +21,8 @@ from types import TracebackType
 import msgspec
 
 from ponder import paths
-from ponder.errors import Busy, InputError, WrongBytes
+from ponder.alone import alone
+from ponder.errors import InputError, WrongBytes
 from ponder.library.fetching import Order, fetch, unwritable
 from ponder.library.hub import Hub, Listing
 from ponder.library.watching import Event, Planned, Tell
@@ -109,21 +110,9 @@ class Staging:
         Raises:
             Busy: somebody does.
         """
-        from huggingface_hub.utils import WeakFileLock
-
-        self._root.mkdir(parents=True, exist_ok=True)
-        lock = WeakFileLock(self._root / "staging.lock", timeout=0.05)
-        try:
-            lock.__enter__()
-        except TimeoutError as error:
-            raise Busy(
-                f"Another ponder is making something of {self.repository}.",
-                "Wait until it is done: they would remove shards that the other one needs.",
-            ) from error
-        try:
+        path = self._root.parent / f"{self._root.name}.lock"
+        with alone(path, f"making something of {self.repository}"):
             yield
-        finally:
-            lock.__exit__(None, None, None)
 
     def prepare(self) -> None:
         """Have everything here but the shards: what says how to read them.
@@ -152,6 +141,13 @@ class Staging:
         size = sum(self.sizes[shard] for shard in pending)
         here = sum(self._here(self._orders[shard]) for shard in pending)
         self._tell(Planned(name, self.repository, self.commit, len(pending), size, here))
+
+    def need(self, pending: Collection[str], keep: bool = False) -> int:
+        """Bytes that the disk needs room for: the two largest of the shards, or all of them."""
+        sizes = sorted((self.sizes[shard] for shard in pending), reverse=True)
+        sizes = sizes if keep else sizes[:_ROOM]
+        here = sum(self._here(self._orders[shard]) for shard in pending)
+        return max(0, sum(sizes) - here)
 
     def _resolved(self) -> Listing:
         """What there is at the commit that was begun with, or at the one it is now."""
