@@ -42,6 +42,15 @@ def test_a_gguf_is_quantized_and_called_after_its_source(model: Path, capfd: Cap
     assert file_hash(Path(out.strip())) == GOLDEN["small Q4_K_M"]
 
 
+def test_the_recipe_may_stand_behind_the_source(model: Path, capfd: Captured) -> None:
+    assert run(["quantize", f"{model}:q8_0", "--quiet"]) == 0
+    assert capfd.readouterr().out == "small-Q8_0.gguf\n"
+    assert run(["quantize", f"{model}:q8_0", "Q6_K"]) == 2
+    assert "q8_0 and Q6_K are two recipes" in capfd.readouterr().err
+    assert run(["quantize", "nothing.gguf:q8_0"]) == 1
+    assert "nothing.gguf" in capfd.readouterr().err
+
+
 def test_a_checkpoint_is_quantized_in_one_go(model: Path, capfd: Captured) -> None:
     folder = checkpoints.write("qwen2-bf16", model.parent / "checkpoint")
     assert run(["quantize", str(folder), "bf16", "-o", "whole.gguf", "--quiet"]) == 0

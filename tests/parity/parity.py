@@ -40,6 +40,8 @@ class Case:
     """Those that only have a few of the rules in them leave most of them out."""
 
 
+LAYERED = ("Q4_K_M", "Q4_K_S", "Q3_K_M", "Q3_K_S", "Q2_K")
+"""Those in which a model of 80 layers is treated in a way of its own."""
 SOME = ("BF16", "F16", "Q8_0", "Q6_K", "Q4_K_M", "Q3_K_M", "Q2_K", "IQ4_XS", "IQ2_XS")
 CASES = {
     "qwen2-bf16": Case("qwen2-bf16"),
@@ -47,10 +49,10 @@ CASES = {
     "qwen2-f16": Case("qwen2-f16", recipes=SOME),
     "qwen2-f32": Case("qwen2-f32", recipes=SOME),
     "qwen2-odd": Case("qwen2-odd"),
-    "qwen2-80-layers": Case("qwen2-bf16", {"num_hidden_layers": 80, "hidden_size": 256}),
+    "qwen2-80-layers": Case("qwen2-bf16", {"num_hidden_layers": 80}, LAYERED),
     "llama-bf16": Case("llama-bf16"),
     "llama-tied": Case("llama-tied", recipes=SOME),
-    "llama-80-layers": Case("llama-bf16", {"num_hidden_layers": 80}),
+    "llama-80-layers": Case("llama-bf16", {"num_hidden_layers": 80}, LAYERED),
     "deepseek-fp8": Case("deepseek-fp8"),
     "deepseek-8-experts": Case("deepseek-fp8", {"n_routed_experts": 8}),
     "deepseek-bf16": Case("deepseek-bf16", recipes=SOME),
@@ -130,13 +132,13 @@ def tried(case: Case, tools: Reference, place: Path, chosen: set[str] | None) ->
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoints", nargs="*", default=list(CASES), choices=[*CASES, []])
+    parser.add_argument("checkpoints", nargs="*", help=f"of {', '.join(CASES)}; all without any")
     parser.add_argument("--recipes", default="", help="with commas between them")
     asked = parser.parse_args()
     chosen = {word for word in asked.recipes.upper().split(",") if word} or None
     tools = reference()
     wrong = 0
-    for name in asked.checkpoints:
+    for name in asked.checkpoints or CASES:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="ponder-parity-") as place:
             tally = tried(CASES[name], tools, Path(place), chosen)

@@ -105,10 +105,10 @@ def app(
 
     with errors_as_json(as_json):
         known = catalogue()
-        path = _path_of(source, known)
+        path, recipe = _meant(source, recipe, known)
         base = _base(report, path, known)
         wish = Wish(
-            _said(source, recipe) if path is None else source,
+            source if recipe is None or source.endswith(f":{recipe}") else f"{source}:{recipe}",
             output,
             _importance(imatrix),
             pre=pre,
@@ -135,37 +135,36 @@ def app(
         ctx.invoke(compare, base=str(base), other=str(out), as_json=as_json, quiet=quiet)
 
 
-def _path_of(source: str, known: Catalogue) -> Path | None:
-    """The folder or file that is meant; None for a checkpoint of the hub."""
-    from ponder.errors import UnknownName
+def _meant(source: str, recipe: str | None, known: Catalogue) -> tuple[Path | None, str | None]:
+    """The folder or file that is meant, None for a checkpoint of the hub; and the recipe.
+
+    Raises:
+        InputError: two recipes are named.
+    """
+    from ponder.errors import InputError, UnknownName
     from ponder.library.choosing import REPOSITORY
     from ponder.library.local import find
 
-    path = Path(source).expanduser()
+    name, _, named = source.rpartition(":")
+    is_path = Path(source).expanduser().exists()
+    if not name or is_path:
+        name, named = source, ""
+    if named and recipe and named.lower() != recipe.lower():
+        raise InputError(f"{named} and {recipe} are two recipes.", "Name one of them.")
+    recipe = named or recipe
+    path = Path(name).expanduser()
     if path.exists():
-        return path
-    if source.partition(":")[0] in known.models:
-        return None
+        return path, recipe
+    if name in known.models:
+        return None, recipe
     on_the_hub = REPOSITORY.match(source) is not None
-    if source.endswith((".gguf", "/")) or (path.is_absolute() and not on_the_hub):
-        return path
+    if name.endswith((".gguf", "/")) or (path.is_absolute() and not on_the_hub):
+        return path, recipe
     try:
-        return None if on_the_hub else find(source, known).path
+        return (None if on_the_hub else find(name, known).path), recipe
     except UnknownName:
         # What is said of a name that is none should tell of the hub as well.
-        return None
-
-
-def _said(source: str, recipe: str | None) -> str:
-    """NAME:QUANT, whichever way the quant was named."""
-    from ponder.errors import InputError
-
-    _, _, named = source.partition(":")
-    if recipe is None:
-        return source
-    if named and named.lower() != recipe.lower():
-        raise InputError(f"{named} and {recipe} are two quants.", "Name one of them.")
-    return source if named else f"{source}:{recipe}"
+        return None, recipe
 
 
 def _base(report: str | None, path: Path | None, known: Catalogue) -> Path | None:
