@@ -3,8 +3,9 @@
 A checkpoint with the shape of R1-Distill-Qwen-1.5B and random weights is converted by llama.cpp's
 converter once; then `llama-quantize` of that file and `ponder quantize` of the checkpoint take
 turns with the same threads. Ratios are medians over the rounds; above 1 is faster than
-llama-quantize, which has no conversion to do. Both outputs have to be the same file. Prints a
-table.
+llama-quantize, which has no conversion to do. Both outputs have to be the same file. Then a
+checkpoint in shards is quantized while it comes from a hub on loopback, and the disk is watched.
+Prints a table; asserts nothing.
 
     PYTHONPATH=tests python -m bench.quantize [RECIPE...] [--layers 28] [--rounds 3] [--threads N]
 
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.ratios import turned
+from library import hub_server
 from parity.reference import HOME, Reference, reference
 from quantize import checkpoints
 
@@ -147,14 +149,60 @@ def measure(recipes: list[str], layers: int, rounds: int, threads: int) -> None:
         ours.unlink()
 
 
+def fetched(shards: int) -> None:
+    """How much of the disk is taken at most while a checkpoint is quantized as it comes."""
+    place = HOME / "fetched"
+    shutil.rmtree(place, ignore_errors=True)
+    folder = checkpoints.write(
+        "llama-bf16", place / "Model", shards=shards, num_hidden_layers=12, hidden_size=1024,
+        intermediate_size=4096, num_attention_heads=16, num_key_value_heads=4, vocab_size=32_000,
+    )  # fmt: skip
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
+    sizes = sorted(len(data) for name, data in files.items() if name.endswith(".safetensors"))
+    small = frozenset(name for name in files if not name.endswith(".safetensors"))
+    home, peak = place / "home", 0
+    hub_server.PIECE = MIB
+    with hub_server.Hub() as hub:
+        hub.add("bench/Model", files, small=small)
+        words = [sys.executable, "-m", "ponder", "quantize", "bench/Model:Q4_K_M", "--quiet"]
+        env = os.environ | {"PONDER_HOME": str(home), "HF_ENDPOINT": hub.url}
+        process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            peak = max(peak, taken(home))
+            time.sleep(_OFTEN)
+        if process.returncode:
+            raise SystemExit("ponder quantize failed")
+    size = next(home.rglob("*.gguf")).stat().st_size
+    print(
+        f"fetched and quantized at once: {sum(sizes) / MIB:,.0f} MiB in {shards} shards became "
+        f"{size / MIB:,.0f} MiB; the disk held {peak / MIB:,.0f} MiB at most, which is the output "
+        f"and {(peak - size) / sizes[-1]:.2f} shards"
+    )
+    shutil.rmtree(place)
+
+
+def taken(folder: Path) -> int:
+    """Bytes of the disk that a folder takes; holes take none."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += 512 * path.stat().st_blocks
+        except OSError:  # it went meanwhile
+            continue
+    return total
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", default=list(RECIPES))
     parser.add_argument("--layers", type=int, default=28)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     told = parser.parse_args()
+    fetched(told.shards)
     measure(told.recipes, told.layers, told.rounds, told.threads)
 
 

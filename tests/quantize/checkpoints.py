@@ -274,10 +274,13 @@ RECIPES = {
 }
 
 
-def write(name: str, directory: Path, **changes: Any) -> Path:
+def write(name: str, directory: Path, *, shards: int | None = None, **changes: Any) -> Path:
     """Write that checkpoint into the directory, which need not be there.
 
     Args:
+        name: of `RECIPES`.
+        directory: where.
+        shards: how many, where not as many as the recipe has.
         changes: keys of config.json, for another shape.
 
     Returns:
@@ -299,7 +302,7 @@ def write(name: str, directory: Path, **changes: Any) -> Path:
         (directory / file).write_text(json.dumps(content, ensure_ascii=False, indent=1))
     if recipe.card:
         (directory / "README.md").write_text(recipe.card)
-    write_shards(directory, dict(_tensors(recipe, config)), recipe.shards)
+    write_shards(directory, dict(_tensors(recipe, config)), shards or recipe.shards)
     return directory
 
 
