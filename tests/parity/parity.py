@@ -55,7 +55,8 @@ CASES = {
     "llama-80-layers": Case("llama-bf16", {"num_hidden_layers": 80}, LAYERED),
     "deepseek-fp8": Case("deepseek-fp8"),
     "deepseek-8-experts": Case("deepseek-fp8", {"n_routed_experts": 8}),
-    "deepseek-bf16": Case("deepseek-bf16", recipes=SOME),
+    # llama.cpp takes one without q_lora_rank for a Lite, which has 27 layers.
+    "deepseek-bf16": Case("deepseek-bf16", {"num_hidden_layers": 27}, ("Q8_0", *LAYERED)),
 }
 
 
