@@ -21,7 +21,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Quantizing:
-    """So much is done; told a few times a second, and at both ends."""
+    """So much is done; told a few times a second, also where nothing happens, and at both ends."""
 
     done: int
     """Bytes of the output's tensors, those of interrupted runs among them."""

@@ -246,8 +246,8 @@ class _Run:
         self._give_back(list(self._users))
 
     def _watch(self) -> None:
-        """On the caller's thread, until all is done or something went wrong."""
-        told = None
+        """On the caller's thread, until all is done or something went wrong. Tells also while
+        nothing comes: who is told may want to end it."""
         while True:
             with self._changed:
                 over = self._stopped or not self._left
@@ -265,9 +265,7 @@ class _Run:
             self._give_back(())
             if idle:
                 self._starved(arrived)
-            if now != told:
-                told = now
-                self._tell(now)
+            self._tell(now)
             if over:
                 return
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ponder.errors import BadCheckpoint
+from ponder_quantize.events import Event
 from ponder_quantize.pipeline import still_needed
 from ponder_quantize.plan import plan
 from ponder_quantize.recipes import RECIPES
@@ -91,6 +92,30 @@ def test_files_of_an_earlier_run_are_given_back_at_once(tmp_path: Path) -> None:
     quantized(sharded(), Q4, out, identity="", arriving=iter("ab"), release=again.append)
     assert again[0] in ("b", "c")
     assert sorted(again) == ["a", "b", "c"]
+
+
+def test_who_is_told_may_end_it_while_nothing_comes(tmp_path: Path) -> None:
+    """A network may be silent for minutes."""
+    over, told = threading.Event(), 0
+
+    def silent() -> Iterator[str]:
+        yield "c"
+        over.wait(60)
+
+    def tell(_event: Event) -> None:
+        nonlocal told
+        told += 1
+        if told > 20:
+            raise Stop
+
+    try:
+        with pytest.raises(Stop):
+            quantized(
+                sharded(), Q4, tmp_path / "out.gguf", identity="", arriving=silent(), tell=tell
+            )
+        assert not over.is_set()
+    finally:
+        over.set()
 
 
 def test_a_file_that_never_comes_is_named(tmp_path: Path) -> None:

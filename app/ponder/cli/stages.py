@@ -104,7 +104,7 @@ def watched(name: str, as_json: bool, quiet: bool) -> Iterator[Tell]:
 
     console = Console(stderr=True)
     if as_json:
-        yield _json
+        yield _in_json()
     elif quiet or not console.is_terminal:
         yield _in_lines(name, quiet)
     else:
@@ -112,11 +112,21 @@ def watched(name: str, as_json: bool, quiet: bool) -> Iterator[Tell]:
             yield bars
 
 
-def _json(event: Event) -> None:
-    kind = type(event).__name__.lower()
-    # Both plan something: one what is fetched, the other what is written.
-    kind = "staged" if isinstance(event, watching.Planned) else kind
-    click.echo(json.dumps({"event": kind, **dataclasses.asdict(event)}))
+def _in_json() -> Callable[[Event], None]:
+    last: Quantizing | None = None
+
+    def tell(event: Event) -> None:
+        nonlocal last
+        if isinstance(event, Quantizing):
+            if event == last:
+                return
+            last = event
+        kind = type(event).__name__.lower()
+        # Both plan something: one what is fetched, the other what is written.
+        kind = "staged" if isinstance(event, watching.Planned) else kind
+        click.echo(json.dumps({"event": kind, **dataclasses.asdict(event)}))
+
+    return tell
 
 
 def _in_lines(name: str, quiet: bool) -> Callable[[Event], None]:
