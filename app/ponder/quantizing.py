@@ -28,16 +28,7 @@ from ponder_quantize.plan import Importance, Plan, plan
 from ponder_quantize.recipes import recipe
 from ponder_quantize.shards import ShardHeader
 
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """The headers of so many shards are here."""
-
-    done: int
-    shards: int
-
-
-Event = watching.Event | events.Event | Heading
+Event = watching.Event | events.Event
 Tell = Callable[[Event], None]
 """Takes what happened. Called from two threads: shards come while others are quantized. What it
 raises ends the work, which can be gone on with."""
@@ -165,7 +156,7 @@ def opened(
         headers = []
         for shard in staging.shards:
             headers.append(ShardHeader.parse(shard, staging.header(shard)))
-            tell(Heading(len(headers), len(staging.shards)))
+            tell(watching.Heading(len(headers), len(staging.shards)))
         source = checkpoint_of(
             staging.folder, headers, lambda file: staging.folder / file, pre=wish.pre
         )

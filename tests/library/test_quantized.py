@@ -12,9 +12,10 @@ from ponder.catalogue import Catalogue, catalogue
 from ponder.errors import InputError, UnknownName
 from ponder.library import lock as locks
 from ponder.library import quantized
+from ponder.library.bundle import contents
 from ponder.library.checking import check, locked
 from ponder.library.keeping import removal, remove
-from ponder.library.local import entries, find
+from ponder.library.local import builtin_path, entries, find
 from ponder.library.watching import Checked, Event
 
 SHIPPED = catalogue()
@@ -73,6 +74,15 @@ def test_it_is_found_under_its_models_name_and_its_own() -> None:
     other = make("s1-32b:Q8_0", seed=1)
     assert find("s1-32b:Q8_0", SHIPPED).path == other.path
     assert find("s1-32b-Q8_0", SHIPPED).path == other.path
+
+
+def test_a_bundle_of_all_that_ponder_keeps_takes_it_along() -> None:
+    want = quantized.wanted("r1-7b:Q4_K_M", SHIPPED)
+    path = quantized.place(want)
+    path.write_bytes(builtin_path("ponder-tiny-Q8_0.gguf").read_bytes())
+    lock = quantized.keep(want, path, COMMIT, lambda _event: None)
+    (packed,) = contents.models([], SHIPPED, lambda _event: None)
+    assert packed.lock.name == lock.name
 
 
 def test_it_is_not_taken_for_a_published_file() -> None:

@@ -30,7 +30,9 @@ def test_a_pull_that_is_stopped_goes_on_from_there(
     hub: Hub, pulls: Pulls, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "_OFTEN", 0.0)
-    stop = Stop(lambda event: stop() if isinstance(event, Receiving) and event.done else None)
+    stop: Stop[Event] = Stop(
+        lambda event: stop() if isinstance(event, Receiving) and event.done else None
+    )
     with pytest.raises(Stopped):
         pull("small", pinned(), stop.tell, sleep=stop.sleep)
     (partial,) = cache.rglob("*.incomplete")
@@ -46,7 +48,7 @@ def test_a_pull_that_is_stopped_goes_on_from_there(
 
 def test_while_it_waits_for_the_hub(hub: Hub, pulls: Pulls) -> None:
     hub.fault("/cdn/", times=3, status=503, headers={"Retry-After": "50"})
-    stop = Stop(lambda event: stop() if isinstance(event, Waiting) else None)
+    stop: Stop[Event] = Stop(lambda event: stop() if isinstance(event, Waiting) else None)
     with pytest.raises(Stopped):
         pull("small", pinned(), stop.tell, sleep=stop.sleep)
 
@@ -69,7 +71,7 @@ def test_while_it_waits_for_another_pull(pulls: Pulls) -> None:
 
 def test_while_it_hashes(pulls: Pulls) -> None:
     lock = pulls("small", pinned())
-    stop = Stop(lambda _event: stop())
+    stop: Stop[Event] = Stop(lambda _event: stop())
     with pytest.raises(Stopped):
         check(lock.name, pinned(), stop.tell)
     assert locks.read(lock.name) == lock

@@ -18,7 +18,7 @@ from ponder.errors import Stopped
 from ponder.library import hashing
 from ponder.library.pulling import pull
 from ponder.library.stopping import Stop
-from ponder.library.watching import Receiving
+from ponder.library.watching import Event, Receiving
 
 if find_spec("hf_xet") is None:
     pytest.skip("hf_xet is not installed", allow_module_level=True)
@@ -157,7 +157,9 @@ def test_who_stops_asks_for_no_others(
     monkeypatch.setattr(hashing, "_OFTEN", 0.0)
     hub.add(ANY, {FILE: DATA})
     store = Store(hub)
-    stop = Stop(lambda event: stop() if isinstance(event, Receiving) and event.done else None)
+    stop: Stop[Event] = Stop(
+        lambda event: stop() if isinstance(event, Receiving) and event.done else None
+    )
     with pytest.raises(Stopped):
         pull(SAID, SHIPPED, stop.tell, sleep=stop.sleep)
     assert store.begun == [0]

@@ -31,8 +31,8 @@ from ponder.errors import (
 from ponder.library import lock as locks
 from ponder.library.local import entries, find
 from ponder.library.lock import Lock
-from ponder.library.watching import Checked, Planned, Receiving
-from ponder.quantizing import Event, Heading, Wish
+from ponder.library.watching import Checked, Heading, Planned, Receiving
+from ponder.quantizing import Event, Wish
 from ponder_quantize.checkpoint import open_checkpoint
 from ponder_quantize.pipeline import quantize
 from ponder_quantize.plan import plan

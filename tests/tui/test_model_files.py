@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +18,15 @@ from ponder.library import lock as locks
 from ponder.library.importing import import_
 from ponder.library.local import builtin_path
 from ponder.settings import TuiSettings
-from ponder.tui import jobs
+from ponder.tui import jobs, progress
 from ponder.tui.screens.confirm import ConfirmScreen
 from ponder.tui.screens.models import ModelScreen
 from ponder.tui.screens.quants import QuantScreen
 from ponder.tui.widgets.keys import KeyLine
 from ponder.tui.widgets.work import WorkView
+from tui.models_play import Gate, ended, marked, work
 from tui.play import Play, painted, playing, shown
-from tui.stage import GUARD, Opener, staged
+from tui.stage import Opener, staged
 
 ANY, FILE = "someone/small-GGUF", "small-Q4_K_M.gguf"
 DATA = builtin_path("ponder-tiny-Q8_0.gguf").read_bytes()
@@ -37,7 +37,7 @@ HALF = len(DATA) // 2
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece is told of, and shown."""
     monkeypatch.setattr(hashing, "_OFTEN", 0.0)
-    monkeypatch.setattr(jobs, "OFTEN", 0.0)
+    monkeypatch.setattr(progress, "OFTEN", 0.0)
 
 
 @pytest.fixture
@@ -81,23 +81,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         close_session()
 
 
-class Gate:
-    """Holds a hub's answers in the middle of a file."""
-
-    def __init__(self, hub: Hub, at: int = HALF) -> None:
-        self._open = threading.Event()
-        hub.pieces = lambda _path, sent: None if sent < at else self.wait()
-
-    def wait(self) -> None:
-        self._open.wait(GUARD)
-
-    def open(self) -> None:
-        self._open.set()
-
-
 @pytest.fixture
 def gate(hub: Hub) -> Iterator[Gate]:
-    gate = Gate(hub)
+    gate = Gate(hub, HALF)
     yield gate
     gate.open()
 
@@ -112,16 +98,6 @@ def partial(cache: Path) -> Path:
     return found
 
 
-async def marked(play: Play, name: str) -> ModelScreen:
-    """Open the list, and mark one of it."""
-    await play.press("ctrl+o")
-    await play.until(lambda: isinstance(play.app.screen, ModelScreen))
-    dialog = play.dialog(ModelScreen)
-    dialog.query_one(Input).value = name
-    await play.pilot.pause()
-    return dialog
-
-
 async def fetch(play: Play, name: str = "small") -> ModelScreen:
     """Mark one, and say twice that it is to be fetched."""
     dialog = await marked(play, name)
@@ -130,17 +106,6 @@ async def fetch(play: Play, name: str = "small") -> ModelScreen:
     await play.press("enter")
     await play.until(lambda: play.app.screen is dialog)
     return dialog
-
-
-def work(play: Play) -> str:
-    """What is said of the files' work."""
-    return shown(play.dialog(ModelScreen).query_one(WorkView))
-
-
-async def ended(play: Play, state: jobs.State) -> None:
-    await play.until(lambda: play.app.jobs.current is not None and play.app.jobs.current.over)
-    assert play.app.jobs.current is not None
-    assert play.app.jobs.current.state is state, play.app.jobs.current.error
 
 
 # -- fetching -------------------------------------------------------------------------------------
@@ -308,14 +273,6 @@ async def test_offline_nothing_is_tried(
         await play.until(lambda: any("nothing is fetched" in notice for notice in play.notices))
         assert play.app.screen is dialog
         assert hub.asked == []
-
-
-async def test_nobody_is_known_who_publishes_it() -> None:
-    opener = Opener()
-    async with playing(staged(opener), opener) as play:
-        await marked(play, "s1.1")
-        await play.press("enter")
-        await play.until(lambda: any("No ready-made GGUF" in notice for notice in play.notices))
 
 
 # -- checking, removing ---------------------------------------------------------------------------

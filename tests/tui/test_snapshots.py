@@ -25,17 +25,23 @@ from ponder.library.watching import Planned, Receiving
 from ponder.settings import TuiSettings
 from ponder.tui import jobs
 from ponder.tui.app import PonderApp
+from ponder.tui.progress import Told
 from ponder.tui.screens.history import HistoryScreen
 from ponder.tui.screens.models import ModelScreen
 from ponder.tui.screens.quants import QuantScreen
 from ponder.types import Budget, Channel, Sampling, Span
+from ponder_quantize.events import Noted, Quantizing
 from tui.play import Play
 from tui.screenshot import painted
 from tui.stage import GUARD, NOON, SECOND, Opener, staged, typed
 
 Scene = Callable[[Play], Awaitable[None]]
 Compare = Callable[..., bool]
+GB = 1_000_000_000
 SIZES = pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=lambda size: f"{size[0]}")
+THREE = pytest.mark.parametrize(
+    "size", [(80, 24), (200, 50), (40, 24)], ids=lambda size: f"{size[0]}"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -200,7 +206,7 @@ def test_models(shows: Compare, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.usefixtures("somewhere")
-@pytest.mark.parametrize("size", [(80, 24), (200, 50), (40, 24)], ids=lambda size: f"{size[0]}")
+@THREE
 def test_quants(shows: Compare, size: tuple[int, int]) -> None:
     async def scene(play: Play) -> None:
         await listed(play)
@@ -211,12 +217,12 @@ def test_quants(shows: Compare, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.usefixtures("somewhere")
-@pytest.mark.parametrize("size", [(80, 24), (200, 50), (40, 24)], ids=lambda size: f"{size[0]}")
+@THREE
 def test_fetching(shows: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling.Rates, "rate", lambda _self, _event: 12.3e6)
+    monkeypatch.setattr(telling.Rates, "rate", lambda _self, _what, _done: 12.3e6)
     over = threading.Event()
 
-    def work(stop: Stop) -> jobs.Outcome:
+    def work(stop: Stop[Told]) -> jobs.Outcome:
         file = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M"
         repository = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
         stop.tell(Planned(file, repository, "0123456789ab", 1, 4_683_073_184, 0))
@@ -228,6 +234,48 @@ def test_fetching(shows: Compare, size: tuple[int, int], monkeypatch: pytest.Mon
         play.app.begin(jobs.Job("fetch", "r1-7b:Q4_K_M", work))
         play.app.begin(jobs.fetch("r1-1.5b:Q4_K_M"))
         await play.until(lambda: "43%" in play.status)
+        await listed(play)
+        play.app.jobs.waiting.clear()
+
+    try:
+        assert shows(Opener(), scene, size)
+    finally:
+        over.set()
+
+
+@pytest.mark.usefixtures("somewhere")
+@THREE
+def test_quants_to_make(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await listed(play)
+        play.dialog(ModelScreen).query_one(Input).value = "s1-32b"
+        await play.pilot.pause()
+        await play.press("enter")
+        await play.until(lambda: isinstance(play.app.screen, QuantScreen))
+
+    assert shows(Opener(), scene, size)
+
+
+@pytest.mark.usefixtures("somewhere")
+@THREE
+def test_making(shows: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling.Rates, "rate", lambda _self, _what, _done: 12.3e6)
+    over = threading.Event()
+
+    def work(stop: Stop[Told]) -> jobs.Outcome:
+        shards = [f"model-{number:05}-of-00014.safetensors" for number in (1, 2, 3)]
+        stop.tell(Planned("s1-32b-Q4_K_M", "simplescaling/s1-32B", "0123456789ab", 14, 65 * GB, 0))
+        for shard in shards:
+            stop.tell(Receiving(shard, 5 * GB, 5 * GB))
+        stop.tell(Quantizing(2 * GB, 20 * GB, 8 * GB, 65 * GB, "blk.3.ffn_up.weight"))
+        stop.tell(Noted("48 tensors get another type than the recipe's: Q5_0 for Q4_K."))
+        over.wait(GUARD)
+        return jobs.Outcome("")
+
+    async def scene(play: Play) -> None:
+        play.app.begin(jobs.Job("quantize", "s1-32b:Q4_K_M", work))
+        play.app.begin(jobs.fetch("r1-1.5b:Q4_K_M"))
+        await play.until(lambda: "quantizing s1-32b 12%" in play.status)
         await listed(play)
         play.app.jobs.waiting.clear()
 

@@ -109,7 +109,7 @@ class Lines:
 
     def _progress(self, event: Receiving | Hashing) -> None:
         word = doing(event)
-        key, rate = (word, event.file), self._rates.rate(event)
+        key, rate = (word, event.file), self._rates.rate(f"{word} {event.file}", event.done)
         tenth = 10 * event.done // event.size if event.size else 10
         told = self._told.get(key, 0)
         # Less than was told already: from the beginning again.

@@ -20,7 +20,7 @@ from ponder.cli.progress import Lines, Tenths, bytes_bar
 from ponder.library import watching
 from ponder.library.telling import doing, sentence, size
 from ponder.printable import safe
-from ponder.quantizing import Event, Heading, Tell
+from ponder.quantizing import Event, Tell
 from ponder_quantize import events
 from ponder_quantize.events import Quantizing
 from ponder_quantize.pipeline import need_of
@@ -139,7 +139,7 @@ def _in_lines(name: str, quiet: bool) -> Callable[[Event], None]:
             case Quantizing():
                 if not quiet:
                     tenths(f"quantizing {name}", event.source_done, event.source_size)
-            case events.Planned() | Heading():
+            case events.Planned() | watching.Heading():
                 pass
             case _:
                 files(event)
@@ -168,7 +168,7 @@ class _Bars:
                 self._show(doing(event), event.file, event.done, event.size)
             case Quantizing():
                 self._show("quantizing", event.tensor, event.source_done, event.source_size)
-            case Heading():
+            case watching.Heading():
                 if event.done == event.shards:
                     self._say(f"{event.shards} shards; their headers are here")
             case events.Noted():

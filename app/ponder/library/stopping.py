@@ -8,19 +8,22 @@ nothing of the work.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from ponder.errors import Stopped
-from ponder.library.watching import Event, Tell, nothing
+
+E = TypeVar("E")
 
 
-class Stop:
+class Stop(Generic[E]):
     """Handed to some work as what it tells, and as what it sleeps by.
 
     Args:
         tell: who is told, as long as it goes on.
     """
 
-    def __init__(self, tell: Tell = nothing) -> None:
+    def __init__(self, tell: Callable[[E], None]) -> None:
         self._tell = tell
         self._wanted = threading.Event()
 
@@ -28,7 +31,7 @@ class Stop:
         """Have it end soon; for any thread, any number of times."""
         self._wanted.set()
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: E) -> None:
         """Pass an event on.
 
         Raises:

@@ -14,6 +14,7 @@ from ponder.library.watching import (
     Checked,
     Event,
     Hashing,
+    Heading,
     Noted,
     Planned,
     Receiving,
@@ -114,6 +115,8 @@ def sentence(event: Event) -> str:
                 f"{event.name}: {files}, {size(event.size)}{have} "
                 f"({event.repository} at {event.revision[:12]})"
             )
+        case Heading():
+            return f"the headers of {event.done} of {event.shards} shards are here"
         case Checked():
             return f"{event.file}: sha256 {event.sha256} is right"
         case Wrong():
@@ -127,7 +130,7 @@ def sentence(event: Event) -> str:
 
 
 class Rates:
-    """How fast files come or are read, from what is told of them.
+    """How fast something is done, from what is told of it.
 
     Args:
         clock: seconds, steady.
@@ -135,14 +138,19 @@ class Rates:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun: dict[tuple[str, str], tuple[float, int]] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
 
-    def rate(self, event: Receiving | Hashing) -> float:
-        """Bytes a second since the file was begun; what was here before is no part of it. 0
-        where it cannot be told yet."""
-        key, now = (doing(event), event.file), self._clock()
-        began, first = self._begun.setdefault(key, (now, event.done))
-        if event.done < first:
+    def rate(self, what: str, done: int) -> float:
+        """Bytes a second since it was begun; what was done before is no part of it. 0 where it
+        cannot be told yet.
+
+        Args:
+            what: is done: the same words each time.
+            done: bytes so far.
+        """
+        now = self._clock()
+        began, first = self._begun.setdefault(what, (now, done))
+        if done < first:
             # From the beginning again.
-            self._begun[key] = began, first = now, event.done
-        return (event.done - first) / (now - began) if now > began else 0.0
+            self._begun[what] = began, first = now, done
+        return (done - first) / (now - began) if now > began else 0.0

@@ -21,6 +21,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """The headers of so many of a checkpoint's shards are here."""
+
+    done: int
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receiving:
     """So much of a file has come; told a few times a second, and at both ends."""
 
@@ -72,7 +80,7 @@ class Noted:
     text: str
 
 
-Event = Planned | Receiving | Hashing | Checked | Wrong | Waiting | Noted
+Event = Planned | Heading | Receiving | Hashing | Checked | Wrong | Waiting | Noted
 Tell = Callable[[Event], None]
 """Takes what happened; called on the thread that it happens on."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ponder.catalogue import Shape
+from ponder.catalogue import Model, Shape
 from ponder.errors import UnsupportedModel
 from ponder.gguf_header import Tensor, parts, read_header
 from ponder.sizing import Latent, Outline, outline_of
@@ -34,6 +34,8 @@ _FILE_TYPES = {
     29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16",
 }  # fmt: skip
 """`general.file_type` (llama_ftype in llama.h)."""
+_WIDTHS = {"f32": 4, "bf16": 2, "f16": 2, "fp8": 1}
+"""Bytes of one weight of a checkpoint, by how the catalogue calls its precision."""
 _LAYER = re.compile(r"blk\.(\d+)\.")
 
 
@@ -160,6 +162,14 @@ def of_shape(shape: Shape, context: int, quant: str) -> tuple[Outline, Weights]:
         quant=quant,
         exact=False,
     )
+
+
+def of_checkpoint(model: Model) -> int:
+    """Bytes of a model's checkpoint, about; 0 where its precision is none that is known."""
+    if model.serving is not None:
+        return int(model.serving.disk_gb * 1e9)
+    width = _WIDTHS.get(model.precision.partition(" ")[0].lower(), 0)
+    return int(model.parameters * 1e9) * width
 
 
 def _matrices(shape: Shape, layer: int) -> Iterator[tuple[str, int, float]]:

@@ -23,7 +23,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
-from ponder import paths
+from ponder import hardware, paths
 from ponder import settings as settings_file
 from ponder.errors import HistoryError, PonderError, UnknownName
 from ponder.history.recorder import Recorder
@@ -261,6 +261,11 @@ class PonderApp(App[int]):
     def quiet(self) -> bool:
         """Whether nothing runs that a measurement would hold up, or that would spoil it."""
         return self.dialogue.running is None and not self.loading_model and not self.jobs.running
+
+    def spared_threads(self) -> int | None:
+        """How many threads other work may use: beside a model, one core is left to that where
+        there are more than two. None is all."""
+        return hardware.decode_threads() if self.dialogue.assembled is not None else None
 
     def begin(self, job: Job) -> None:
         """Have something done to files, as soon as nothing else is."""

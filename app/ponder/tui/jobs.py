@@ -1,4 +1,5 @@
-"""Long work with files, beside the chat: pulls and checks, one at a time, the others in a queue.
+"""Long work with files, beside the chat: pulls, checks, quantizing; one at a time, the others in a
+queue.
 
 It goes on whichever screen is open. The work runs on a thread of its own and tells of itself a
 few times a second, however often something happens: each time the screen's thread wakes, a model
@@ -8,22 +9,19 @@ that decodes on the same cores feels it. Knows no widget.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 from ponder.errors import LibraryError, PonderError, Stopped, WrongBytes
 from ponder.library.stopping import Stop
-from ponder.library.telling import Rates, doing, sentence, size
-from ponder.library.watching import Checked, Event, Hashing, Planned, Receiving, Waiting
+from ponder.library.telling import size
 from ponder.tui import pump
+from ponder.tui.progress import Progress, Teller, Told
 
-OFTEN = 0.25
-"""Seconds between two looks at work that only counts bytes."""
 PATIENCE = 1.0
 """Seconds that work has to end when ponder does. A hub that is silent just then is not waited for:
 what has come is whole at any moment."""
@@ -42,34 +40,6 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """What is known of a job at one moment."""
-
-    doing: str = ""
-    """What is done to a file; empty before the first byte."""
-    file: str = ""
-    done: int = 0
-    size: int = 0
-    """Bytes, of that file."""
-    rate: float = 0.0
-    """Bytes a second; 0 where it is not known."""
-    note: str = ""
-    """What was told last, in a sentence."""
-    waiting: bool = False
-    """Whether that sentence says what is waited for."""
-
-    def after(self, event: Event, rates: Rates) -> Progress:
-        """What is known once that has happened."""
-        if isinstance(event, Receiving | Hashing):
-            note = "" if self.waiting else self.note
-            rate = rates.rate(event)
-            return Progress(doing(event), event.file, event.done, event.size, rate, note)
-        if isinstance(event, Planned | Checked):  # the bar says it
-            return self
-        return replace(self, note=sentence(event), waiting=isinstance(event, Waiting))
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a job ended well."""
 
@@ -83,16 +53,16 @@ class Job:
     """One piece of work.
 
     Args:
-        verb: what it does: "fetch", "check".
+        verb: what it does: "fetch", "check", "quantize".
         name: to what.
         work: does it, on another thread; raises a PonderError where it cannot.
     """
 
     verb: str
     name: str
-    work: Callable[[Stop], Outcome]
+    work: Callable[[Stop[Told]], Outcome]
     state: State = State.QUEUED
-    progress: Progress = Progress()
+    progress: Progress = field(default=Progress())
     outcome: Outcome = field(default=Outcome(""))
     error: PonderError | None = None
 
@@ -116,7 +86,7 @@ class Jobs:
         self.watchers: list[Callable[[], None]] = []
         """Told as well, while they look."""
         self._heard = changed
-        self._stop = Stop()
+        self._stop = Stop[Told](lambda _event: None)
         self._ended = threading.Event()
         self._ended.set()
 
@@ -169,7 +139,7 @@ class Jobs:
     async def _do(self, job: Job) -> None:
         self.current, job.state = job, State.RUNNING
         hand: pump.Handover[Progress] = pump.Handover(partial(self._show, job))
-        self._stop, self._ended = Stop(_Teller(hand)), threading.Event()
+        self._stop, self._ended = Stop(Teller(hand)), threading.Event()
         stop, ended = self._stop, self._ended
 
         def work() -> Outcome:
@@ -202,25 +172,6 @@ class Jobs:
             self._changed(job)
 
 
-class _Teller:
-    """Sums up what happens, on the thread on which it does, and passes on some of it."""
-
-    def __init__(self, hand: Callable[[Progress], None]) -> None:
-        self._hand = hand
-        self._progress = Progress()
-        self._rates = Rates()
-        self._last = float("-inf")
-
-    def __call__(self, event: Event) -> None:
-        self._progress = self._progress.after(event, self._rates)
-        if isinstance(event, Receiving | Hashing) and event.done < event.size:
-            now = time.monotonic()
-            if now - self._last < OFTEN:
-                return
-            self._last = now
-        self._hand(self._progress)
-
-
 def fetch(said: str) -> Job:
     """A pull.
 
@@ -228,7 +179,7 @@ def fetch(said: str) -> Job:
         said: what `ponder pull` would be told.
     """
 
-    def work(stop: Stop) -> Outcome:
+    def work(stop: Stop[Told]) -> Outcome:
         from ponder.catalogue import catalogue
         from ponder.library.pulling import pull
 
@@ -245,7 +196,7 @@ def check(name: str) -> Job:
         name: a model's.
     """
 
-    def work(stop: Stop) -> Outcome:
+    def work(stop: Stop[Told]) -> Outcome:
         from ponder.catalogue import catalogue
         from ponder.library import checking
 
@@ -261,3 +212,23 @@ def check(name: str) -> Job:
         return Outcome(f"{name}: {told}{more}.")
 
     return Job("check", name, work)
+
+
+def quantize(said: str, threads: Callable[[], int | None]) -> Job:
+    """A GGUF out of a checkpoint of the hub.
+
+    Args:
+        said: what `ponder quantize` would be told.
+        threads: how many may work, asked when its turn comes; None is all.
+    """
+
+    def work(stop: Stop[Told]) -> Outcome:
+        from ponder import quantizing
+        from ponder.catalogue import catalogue
+
+        wish = quantizing.Wish(said, threads=threads())
+        with quantizing.opened(wish, catalogue(), stop.tell, stop.sleep) as found:
+            found.carry_out()
+        return Outcome(f"{said} is here, {size(found.planned.layout.size)}.", found.out)
+
+    return Job("quantize", said, work)

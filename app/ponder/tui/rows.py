@@ -117,7 +117,9 @@ def about(entry: Entry, advised: Advised, offline: str, width: int) -> list[str]
         lines.append(f"Not here, and {offline} is set: nothing is fetched.")
     else:
         shell = f"; in a shell: {entry.fetch}" if width >= _USUAL else ""
-        lines.append(f"Not here. enter fetches it{shell}")
+        ready = entry.model is None or entry.model.gguf is not None
+        verb = "fetches it" if ready else "makes it of its checkpoint"
+        lines.append(f"Not here. enter {verb}{shell}")
     if entry.name in advised.unknown:
         lines.append(advised.unknown[entry.name].message)
     elif entry.name in advised.advice:

@@ -69,7 +69,7 @@ def models(names: Sequence[str], catalogue: Catalogue, tell: Tell) -> list[Conte
     if names:
         chosen = [find(name, catalogue) for name in dict.fromkeys(names)]
     else:
-        ours = ("pulled", "imported", "models folder")
+        ours = ("pulled", "imported", "quantized", "models folder")
         chosen = [entry for entry in entries(catalogue) if entry.origin in ours]
     found: dict[str, Content] = {}
     seen: set[Path] = set()

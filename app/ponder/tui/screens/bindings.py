@@ -55,11 +55,11 @@ MODELS: list[BindingType] = [
     Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
     Binding(
         "f7", "stop", "Stop", id="models-stop", priority=True,
-        tooltip="Stop fetching or checking; what has come is kept",
+        tooltip="Stop fetching, making or checking; what is done is kept",
     ),
     Binding(
         "f6", "quants", "Quants", id="models-quants", priority=True,
-        tooltip="Fetch it, or another quant of it",
+        tooltip="Fetch it, or make it of its checkpoint: this quant or another",
     ),
     Binding(
         "f5", "check", "Check", id="models-check", priority=True,
@@ -67,6 +67,6 @@ MODELS: list[BindingType] = [
     ),
     Binding(
         "f8", "remove", "Remove", id="models-remove", priority=True,
-        tooltip="Remove what ponder fetched or imported",
+        tooltip="Remove what ponder fetched, made or imported",
     ),
 ]  # fmt: skip

@@ -31,7 +31,7 @@ from ponder.tui import jobs, pump, rows
 from ponder.tui.rows import Advised
 from ponder.tui.screens import bindings
 from ponder.tui.screens.confirm import ConfirmScreen
-from ponder.tui.screens.quants import Offer, QuantScreen, disk, offers
+from ponder.tui.screens.quants import Offer, QuantScreen, disks, offers, offers_of_hub
 from ponder.tui.widgets.field import Field
 from ponder.tui.widgets.keys import KeyLine
 from ponder.tui.widgets.work import WorkView
@@ -39,7 +39,7 @@ from ponder.tui.widgets.work import WorkView
 if TYPE_CHECKING:
     from ponder.tui.app import PonderApp
 
-_OURS = ("built in", "pulled", "imported", "models folder")
+_OURS = ("built in", "pulled", "imported", "quantized", "models folder")
 """Who puts a model where its name is enough to find it."""
 
 
@@ -198,7 +198,7 @@ class ModelScreen(ModalScreen[str | None]):
         """A path, a file of the hub, or the one that is marked."""
         text, marked = message.value.strip(), self._marked
         if choosing.names_file_of_hub(text) and not Path(text).exists():
-            self._fetch(text, lambda: [Offer(text, text.partition(":")[2])])
+            self._have(text, lambda: offers_of_hub(text))
         elif "/" in text or text.endswith(".gguf"):
             self._leave(text)
         elif marked is not None:
@@ -232,15 +232,16 @@ class ModelScreen(ModalScreen[str | None]):
         if action == "stop":
             return self.ponder.jobs.running
         if action == "quants":
-            return marked is not None and marked.model is not None and bool(marked.model.ggufs)
+            model = marked.model if marked is not None else None
+            return model is not None and bool(model.ggufs or model.repository)
         if action in ("check", "remove"):
             return marked is not None and marked.path is not None
         return True
 
-    # -- fetching, checking -------------------------------------------------------------
+    # -- fetching, making, checking -------------------------------------------------------------
 
     def action_quants(self) -> None:
-        """Offer what can be fetched of the marked one."""
+        """Offer what can be had of the marked one."""
         if self._marked is not None:
             self._offer(self._marked)
 
@@ -248,24 +249,26 @@ class ModelScreen(ModalScreen[str | None]):
         def found() -> list[Offer]:
             return offers(entry, catalogue(), *(self._place or self._wished()))
 
-        self._fetch(entry.name, found)
+        self._have(entry.name, found)
 
     @work(group="dialog", exclusive=True)
-    async def _fetch(self, name: str, found: Callable[[], list[Offer]]) -> None:
-        """Ask which quant, and fetch it."""
+    async def _have(self, name: str, found: Callable[[], list[Offer]]) -> None:
+        """Ask which quant, and fetch or make it."""
         forbidden = hub.offline_error()
         if forbidden is not None:
             self.ponder.warn(forbidden)
             return
         try:
-            offered, room = await pump.aside(lambda: (found(), disk()), "ponder-quants")
+            offered, room = await pump.aside(lambda: (found(), disks()), "ponder-quants")
         except PonderError as error:
             self.ponder.warn(error)
             return
         screen = QuantScreen(name, offered, self.advised.bandwidth, room)
-        said = await self.app.push_screen_wait(screen)
-        if said is not None:
-            self.ponder.begin(jobs.fetch(said))
+        chosen = await self.app.push_screen_wait(screen)
+        if chosen is not None and chosen.made:
+            self.ponder.begin(jobs.quantize(chosen.said, self.ponder.spared_threads))
+        elif chosen is not None:
+            self.ponder.begin(jobs.fetch(chosen.said))
 
     def action_check(self) -> None:
         """Hash the marked one again."""
@@ -321,7 +324,9 @@ class ModelScreen(ModalScreen[str | None]):
         if self.ponder.loading_model:
             raise InputError("A model is being loaded.", "Wait until it is there.")
         if self.ponder.jobs.works_on(entry.name):
-            raise InputError(f"{entry.name} is being fetched or checked.", "Stop that first (f7).")
+            raise InputError(
+                f"{entry.name} is being fetched, made or checked.", "Stop that first (f7)."
+            )
         asked = next((known.path for known in self._entries if known.name == self._current), None)
         if asked is not None and entry.path is not None and _same(asked, entry.path):
             raise InputError(f"{entry.name} is the model that is loaded.", "Choose another first.")

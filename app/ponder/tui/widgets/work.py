@@ -1,4 +1,5 @@
-"""What is done to files at the moment, or how it ended: a bar, bytes, rate, time left, and a word.
+"""What is done to files at the moment, or how it ended: for each stage a bar, bytes, rate, time
+left; and a word.
 
 Knows jobs and widths.
 """
@@ -13,12 +14,13 @@ from textual.widget import Widget
 
 from ponder.library.telling import left, size
 from ponder.printable import safe
-from ponder.tui.jobs import Job, Progress, State
+from ponder.tui.jobs import Job, State
 from ponder.tui.labels import bar, fitting
+from ponder.tui.progress import Stage
 
 _BAR = 40
 """Cells of the bar, at most."""
-_DOING = {"fetch": "fetching", "check": "checking"}
+_DOING = {"fetch": "fetching", "check": "checking", "quantize": "quantizing"}
 
 
 class WorkView(Widget):
@@ -61,41 +63,48 @@ class WorkView(Widget):
 
 
 def running(job: Job, width: int) -> list[str]:
-    """A job that runs, in two lines: a bar as long as there is room, then figures, of which those
-    that matter least give way."""
-    progress = job.progress
-    word = progress.doing or _DOING[job.verb]
-    first = f"{'stopping: ' if job.state is State.STOPPING else ''}{word} {job.name}"
-    if not progress.size:
-        return [first]
-    share = progress.done / progress.size
-    room = width - cell_len(first) - len("  100%  ")
-    first += f"  {share:4.0%}" + (f"  {bar(share, min(room, _BAR))}" if room >= 4 else "")
-    parts = [(f"{size(progress.done)} of {size(progress.size)}", 6)]
-    if progress.rate > 0:
-        parts.append((f"{size(progress.rate)}/s", 3))
-        if progress.done < progress.size:
-            parts.append((f"{left((progress.size - progress.done) / progress.rate)} left", 4))
-    return [first, fitting(parts, width)]
+    """A job that runs, in two lines for each stage: a bar as long as there is room, then figures,
+    of which those that matter least give way."""
+    stopping = "stopping: " if job.state is State.STOPPING else ""
+    stages = job.progress.stages
+    if not stages:
+        return [f"{stopping}{_DOING[job.verb]} {job.name}"]
+    first, *others = stages
+    lines = _stage(first, f"{stopping}{first.doing} {job.name}", width)
+    for stage in others:
+        lines += _stage(stage, stage.doing, width)
+    return lines
+
+
+def _stage(stage: Stage, what: str, width: int) -> list[str]:
+    room = width - cell_len(what) - len("  100%  ")
+    what += f"  {stage.share:4.0%}"
+    what += f"  {bar(stage.share, min(room, _BAR))}" if room >= 4 else ""
+    parts = [(f"{size(stage.done)} of {size(stage.size)}", 6)]
+    if stage.files > 1:
+        parts.append((f"file {stage.file} of {stage.files}", 2))
+    if stage.rate > 0:
+        parts.append((f"{size(stage.rate)}/s", 3))
+        if not stage.over:
+            parts.append((f"{left((stage.size - stage.done) / stage.rate)} left", 4))
+    return [what, fitting(parts, width)]
 
 
 def brief(job: Job | None) -> str:
     """A job that runs, for the line at the top of the chat; empty for any other."""
     if job is None or job.over:
         return ""
-    progress = job.progress
-    share = f" {progress.done / progress.size:.0%}" if progress.size else ""
+    stage = job.progress.last
+    share = f" {stage.share:.0%}" if stage is not None else ""
     name = job.name.partition(":")[0].rpartition("/")[2]
-    return f"{progress.doing or _DOING[job.verb]} {name}{share}"
+    return f"{stage.doing if stage is not None else _DOING[job.verb]} {name}{share}"
 
 
 def _stopped(job: Job) -> str:
-    if job.verb != "fetch":
+    if job.verb == "check":
         return "stopped; nothing was changed."
-    return f"stopped{_at(job.progress)}. What has come is kept: enter goes on from there."
-
-
-def _at(progress: Progress) -> str:
-    if not progress.size:
-        return ""
-    return f" at {size(progress.done)} of {size(progress.size)}"
+    stage = job.progress.last
+    at = f" at {size(stage.done)} of {size(stage.size)}" if stage is not None else ""
+    if job.verb == "quantize":
+        return f"stopped{at}. What is done is kept: making it again goes on from there."
+    return f"stopped{at}. What has come is kept: enter goes on from there."
