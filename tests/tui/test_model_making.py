@@ -169,6 +169,16 @@ async def test_what_is_made_already_is_not_offered_again(shards: list[Path]) -> 
         offered = [str(option.prompt).split()[0] for option in listed.options]
         assert "Q5_K_M" in offered
         assert "Q4_K_M" not in offered
+        await play.press("enter")
+        await play.until(lambda: "small:Q8_0 is here" in work(play))
+        await play.press("escape")
+        # Whatever its files are called, it is one model.
+        dialog = await marked(play, "small-Q")
+        await play.until(lambda: dialog.query_one(OptionList).option_count == 1)
+        await play.press("f6")
+        await play.until(lambda: isinstance(play.app.screen, QuantScreen))
+        await play.press("enter")
+        await play.until(lambda: "small:Q6_K is here" in work(play))
 
 
 async def test_a_repository_of_the_hub(shards: list[Path]) -> None:

@@ -32,7 +32,7 @@ class Stage:
     """What: fetching, checking, quantizing."""
     done: int
     size: int
-    """Bytes of what is read, all files of it together."""
+    """Bytes of what is read: of all files that come, of one that is checked."""
     rate: float = 0.0
     """Bytes a second; 0 where it is not known."""
     file: int = 1
@@ -142,12 +142,13 @@ class Teller:
 
     def _hashed(self, event: Hashing) -> Stage:
         """One file."""
-        files = self._files if event.file in self._come else 1
+        planned = event.file in self._come
+        file, files = (len(self._come), self._files) if planned else (1, 1)
         if event.done == event.size:
             # Nothing else may be told of one that was here.
             self._come.setdefault(event.file, (event.size, event.size))
         rate = self._rates.rate(f"{doing(event)} {event.file}", event.done)
-        return Stage(doing(event), event.done, event.size, rate, min(files, len(self._come)), files)
+        return Stage(doing(event), event.done, event.size, rate, file, files)
 
     @property
     def _files(self) -> int:

@@ -238,7 +238,7 @@ class ModelScreen(ModalScreen[str | None]):
             return marked is not None and marked.path is not None
         return True
 
-    # -- fetching, making, checking -------------------------------------------------------------
+    # -- fetching, making, checking -----------------------------------------------------
 
     def action_quants(self) -> None:
         """Offer what can be had of the marked one."""

@@ -70,6 +70,8 @@ def offers(entry: Entry, catalogue: Catalogue, wish: Wish, machine: Machine) -> 
     """
     model = entry.model
     assert model is not None
+    # A further file of it goes by another name.
+    name = next((name for name, known in catalogue.models.items() if known == model), entry.name)
 
     def advice(quant: str) -> Advice | None:
         try:
@@ -80,15 +82,14 @@ def offers(entry: Entry, catalogue: Catalogue, wish: Wish, machine: Machine) -> 
     found = []
     for quant in choosing.quants(model):
         pinned = model.ggufs.get(quant)
-        said = f"{entry.name}:{quant}"
-        found.append(Offer(said, quant, bool(pinned and pinned.sha256), advice(quant)))
+        known = bool(pinned and pinned.sha256)
+        found.append(Offer(f"{name}:{quant}", quant, known, advice(quant)))
     if model.repository or not found:
         size = of_checkpoint(model)
         for quant in _MADE:
-            want = quantized.wanted(f"{entry.name}:{quant}", catalogue)
-            there = lock.read(want.name)
+            said = f"{name}:{quant}"
+            there = lock.read(quantized.wanted(said, catalogue).name)
             if there is None or not there.here:
-                said = f"{entry.name}:{quant}"
                 found.append(Offer(said, quant, False, advice(quant), True, size))
     return found
 
