@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ponder.cli import run
+from ponder.library.local import builtin_path
 from quantize.small_models import four_bits
 
 Capture = pytest.CaptureFixture[str]
@@ -109,3 +111,30 @@ def test_an_error_on_a_page_would_be_seen(tmp_path: Path) -> None:
     page = tmp_path / "wrong.html"
     page.write_text("<!DOCTYPE html><script>nothing.here()</script>")
     assert "CONSOLE" in browse(page, tmp_path / "profile", "--dump-dom").stderr
+
+
+ORDER = """
+import sys
+from ponder.cli import run
+from ponder.library.local import builtin_path
+assert run(sys.argv[1:]) == 0
+loaded = [name for name in sys.modules if name in ("numpy", "llama_cpp.llama_cpp")]
+print(loaded, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", ["compare", "imatrix"])
+def test_llama_cpp_is_loaded_before_numpy(command: str, tmp_path: Path) -> None:
+    """A CUDA build with a C++ runtime of its own crashed where numpy had come first."""
+    model = str(builtin_path("ponder-tiny-Q8_0.gguf"))
+    words = {
+        "compare": [model, model, "--questions", "0", "--quiet"],
+        "imatrix": [model, "-o", str(tmp_path / "out.gguf"), "--quiet"],
+    }[command]
+    done = subprocess.run(
+        [sys.executable, "-c", ORDER, command, *words, "--chunks", "2"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.splitlines()[-1] == "['llama_cpp.llama_cpp', 'numpy']"

@@ -12,7 +12,7 @@ import click
 
 from ponder import paths
 from ponder.cli.completing import models
-from ponder.cli.reading import progress, reading_options, running, text_of
+from ponder.cli.reading import load_llama_cpp, progress, reading_options, running, text_of
 from ponder.errors import InputError, UnsupportedModel
 from ponder.printable import safe
 from ponder.settings import Settings, read
@@ -82,6 +82,7 @@ def app(
     quiet: bool,
 ) -> None:
     """See the command's help."""
+    load_llama_cpp()
     from ponder.catalogue import catalogue
     from ponder.evaluation.comparison import Report, Side
     from ponder.evaluation.comparison.page import page

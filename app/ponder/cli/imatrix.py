@@ -9,7 +9,14 @@ import click
 
 from ponder import paths
 from ponder.cli.completing import models
-from ponder.cli.reading import Source, progress, reading_options, running, text_of
+from ponder.cli.reading import (
+    Source,
+    load_llama_cpp,
+    progress,
+    reading_options,
+    running,
+    text_of,
+)
 from ponder.errors import InputError
 from ponder.printable import safe
 
@@ -49,6 +56,7 @@ def app(
     quiet: bool,
 ) -> None:
     """See the command's help."""
+    load_llama_cpp()
     from ponder.catalogue import catalogue
     from ponder.history import document
     from ponder.library.local import find

@@ -98,6 +98,10 @@ def app(
     quiet: bool,
 ) -> None:
     """See the command's help."""
+    if report is not None:
+        from ponder.cli.reading import load_llama_cpp
+
+        load_llama_cpp()
     from ponder.catalogue import catalogue
     from ponder.cli.progress import errors_as_json
     from ponder.errors import InputError

@@ -51,6 +51,15 @@ def reading_options(command: Command) -> Command:
     return command
 
 
+def load_llama_cpp() -> None:
+    """Before anything that brings numpy.
+
+    A CUDA build was seen whose library holds a C++ runtime of its own: it crashed as soon as it
+    read a model, unless it was loaded before whatever else needs one.
+    """
+    import ponder_quantize.logits  # noqa: F401
+
+
 def running(gpu_layers: int | None, threads: int | None) -> Running:
     """How a model is run: by the options, else by the settings, on a build that works here.
 
