@@ -139,12 +139,19 @@ def _in_lines(name: str, quiet: bool) -> Callable[[Event], None]:
             case Quantizing():
                 if not quiet:
                     tenths(f"quantizing {name}", event.source_done, event.source_size)
-            case events.Planned() | watching.Heading():
+            case watching.Heading():
+                if event.done == 1 and not quiet:
+                    click.echo(_heading(event), err=True)
+            case events.Planned():
                 pass
             case _:
                 files(event)
 
     return tell
+
+
+def _heading(event: watching.Heading) -> str:
+    return f"{event.shards} shards: their headers come first" if event.shards > 1 else "1 shard"
 
 
 class _Bars:

@@ -96,6 +96,7 @@ class Staging:
         """Their names, in order."""
         self.sizes: dict[str, int] = {}
         """Bytes of each."""
+        self._listing = Listing("", {})
         self._orders: dict[str, Order] = {}
 
     @property
@@ -132,21 +133,21 @@ class Staging:
             self.sizes = {shard: listing.files[shard][0] for shard in self.shards}
             for file in beside:
                 fetch(self._order(file, listing), self._hub, lambda _event: None)
-            self._orders = {shard: self._order(shard, listing) for shard in self.shards}
+            self._listing = listing
         except OSError as error:
             raise unwritable(error, self._root) from error
 
     def announce(self, name: str, pending: Collection[str]) -> None:
         """Tell what is going to be fetched: so many of the shards."""
         size = sum(self.sizes[shard] for shard in pending)
-        here = sum(self._here(self._orders[shard]) for shard in pending)
+        here = sum(self._here(self._order_of(shard)) for shard in pending)
         self._tell(Planned(name, self.repository, self.commit, len(pending), size, here))
 
     def need(self, pending: Collection[str], keep: bool = False) -> int:
         """Bytes that the disk needs room for: the two largest of the shards, or all of them."""
         sizes = sorted((self.sizes[shard] for shard in pending), reverse=True)
         sizes = sizes if keep else sizes[:_ROOM]
-        here = sum(self._here(self._orders[shard]) for shard in pending)
+        here = sum(self._here(self._order_of(shard)) for shard in pending)
         return max(0, sum(sizes) - here)
 
     def _resolved(self) -> Listing:
@@ -180,6 +181,12 @@ class Staging:
             )
         return found
 
+    def _order_of(self, shard: str) -> Order:
+        """What the hub says of a shard, asked for when it is needed first: R1 has 163."""
+        if shard not in self._orders:
+            self._orders[shard] = self._order(shard, self._listing)
+        return self._orders[shard]
+
     def _order(self, file: str, listing: Listing) -> Order:
         remote = self._hub.remote(self.repository, listing.commit, file)
         size, sha256 = listing.files[file]
@@ -203,7 +210,7 @@ class Staging:
         Raises:
             LibraryError: the hub does not give them, or they are not what begins a shard.
         """
-        kept = self._root / f"{shard}.{self._orders[shard].remote.etag[:16]}.header"
+        kept = self._root / f"{shard}.{self._order_of(shard).remote.etag[:16]}.header"
         with suppress(OSError):
             return kept.read_bytes()
         data = self._first(shard, min(_USUAL_HEADER, self.sizes[shard]))
@@ -225,7 +232,7 @@ class Staging:
         return data
 
     def _first(self, shard: str, count: int) -> bytes:
-        order = self._orders[shard]
+        order = self._order_of(shard)
         url = self._hub.url(self.repository, self.commit, shard)
         retries = self._hub.retries()
         while True:
@@ -257,7 +264,7 @@ class Staging:
             pending: those that are needed.
             keep: whether they stay when they have been used.
         """
-        orders = [self._orders[shard] for shard in self.shards if shard in pending]
+        orders = [self._order_of(shard) for shard in self.shards if shard in pending]
         return Arrivals(orders, self._hub, self._tell, keep)
 
     def discard(self) -> None:
