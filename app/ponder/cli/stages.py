@@ -176,8 +176,8 @@ class _Bars:
             case Quantizing():
                 self._show("quantizing", event.tensor, event.source_done, event.source_size)
             case watching.Heading():
-                if event.done == event.shards:
-                    self._say(f"{event.shards} shards; their headers are here")
+                if event.done == 1:
+                    self._say(_heading(event))
             case events.Noted():
                 self._say(event.text)
             case events.Planned() | watching.Checked():
