@@ -37,9 +37,10 @@ def test_the_wheel_brings_ponder_its_quantizer_and_nothing_else(wheel: list[str]
     assert re.fullmatch(r"ponder-[\w.]+\.dist-info", info)
 
 
-def test_the_wheel_brings_the_catalogue_the_model_and_the_types(wheel: list[str]) -> None:
+def test_the_wheel_brings_its_data_and_its_types(wheel: list[str]) -> None:
     assert "ponder/models.toml" in wheel
     assert "ponder/py.typed" in wheel
+    assert "ponder/evaluation/sets/everyday.jsonl" in wheel
     assert any(re.fullmatch(r"ponder/builtin/[^/]+\.gguf", name) for name in wheel)
     assert any(name.endswith(".dist-info/entry_points.txt") for name in wheel)
 
