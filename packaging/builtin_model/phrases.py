@@ -7,7 +7,8 @@ OPENERS = (
     "Let me think.", "Let me think step by step.", "Okay, let me work this out.", "Okay.",
     "Alright, let me see.", "Let me see what is given.", "Let me do this one step at a time.",
     "First, let me understand the question.", "I need to be careful here.", "Hmm, let me see.",
-    "Let me read the question carefully.", "Let me go through it in order.", "So, let me work it out.",
+    "Let me read the question carefully.", "Let me go through it in order.",
+    "So, let me work it out.",
 )  # fmt: skip
 GOALS = (
     "I need {goal}.", "The question is about {goal}.", "We are looking for {goal}.",

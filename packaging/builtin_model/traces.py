@@ -13,6 +13,9 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ponder.evaluation.bank.scene import amount
+from ponder.evaluation.drafts import Draft
+
 from builtin_model import phrases
 from builtin_model.working_out import (
     Notation,
@@ -23,7 +26,7 @@ from builtin_model.working_out import (
     slip,
     the_other_way,
 )
-from ponder.evaluation.arithmetic import Draft, Operator, Result, apply, in_form
+from ponder.evaluation.arithmetic import Operand, Operator, Result, apply, decide, defined, exact
 from ponder.evaluation.dice import Dice
 
 _FRACTION = re.compile(r"[0-9]\s?/\s?[0-9]")
@@ -60,7 +63,7 @@ class Temper:
     again: tuple[float, ...] = (0.33, 0.40, 0.42, 0.40, 0.35, 0.25)
     """One more Wait after the answer, by how many there were."""
     long: float = 0.12
-    """Thinks for long whatever the question: two to five Waits, which it does not learn to begin."""
+    """Two to five Waits whatever the question, which it does not learn to begin."""
     slip: tuple[float, float, float] = (0.15, 0.30, 0.40)
     """A step that will be checked holds a wrong result, by its difficulty."""
     misreading: float = 0.06
@@ -181,10 +184,10 @@ class _Thinker:
 
     # Steps.
 
-    def _value(self, operand: object) -> Fraction:
+    def _value(self, operand: Operand) -> Fraction:
         if isinstance(operand, Result):
             return self.steps[operand.step].result
-        return Fraction(operand)  # type: ignore[arg-type]
+        return Fraction(operand)
 
     def _fresh(self, at: int) -> _Written:
         """The step on the numbers as they now stand."""
@@ -254,21 +257,15 @@ class _Thinker:
 
     def answer(self) -> str:
         """The answer as the numbers now stand."""
-        verdict = self.draft.verdict
-        if verdict is None:
-            if self.draft.form == "clock":
-                return self.draft.answer
-            value = self.steps[-1].result
-            if self.notation.fractional and self.draft.form == "number":
-                return self.notation.show(value)
-            return in_form(value, self.draft.form)
-        amounts = [self._value(amount) for _, amount in verdict.rivals]
-        if verdict.kind == "enough":
-            return "yes" if amounts[0] >= amounts[1] else "no"
-        wanted = max(amounts) if verdict.kind == "most" else min(amounts)
-        if amounts.count(wanted) > 1:
-            raise Unwritable
-        return verdict.rivals[amounts.index(wanted)][0]
+        draft = self.draft
+        if draft.verdict is not None:
+            winner = decide(draft.verdict, [exact(step.result) for step in self.steps])
+            if winner is None:
+                raise Unwritable
+            return winner
+        if draft.form == "clock":
+            return draft.answer
+        return _in_form(self.notation, self.steps[-1].result, draft.form)
 
     def _compare(self) -> None:
         verdict = self.draft.verdict
@@ -287,9 +284,8 @@ class _Thinker:
         if verdict.kind == "least":
             amounts.reverse()
         relation = "more" if verdict.kind == "most" else "less"
-        self.write(
-            f"{self.notation.show(amounts[0])} is {relation} than {self.notation.show(amounts[1])}. "
-        )
+        best, next_ = (self.notation.show(value) for value in amounts[:2])
+        self.write(f"{best} is {relation} than {next_}. ")
 
     def _conclude(self, old: str | None = None) -> None:
         answer = self.answer()
@@ -371,7 +367,7 @@ class _Thinker:
         right = _done(step.operator, step.left, step.right).result
         proof = None
         if self.levels[at] == 0 and right == step.result and self.dice.chance(0.5):
-            proof = the_other_way(self.notation, step.operator, step.left, step.right, step.result)
+            proof = the_other_way(self.notation, step.operator, step.result, step.right)
         if proof:
             self.write(proof + ".")
         else:
@@ -458,9 +454,9 @@ class _Thinker:
 
 
 def _done(operator: Operator, left: Fraction, right: Fraction) -> _Written:
-    if operator in (Operator.OVER, Operator.WHOLE, Operator.MOD, Operator.UP) and right == 0:
+    if not defined(operator, exact(left), exact(right)):
         raise Unwritable
-    result = Fraction(apply(operator, left, right))
+    result = Fraction(apply(operator, exact(left), exact(right)))
     if not nice(result):
         raise Unwritable
     return _Written(operator, left, right, result)
@@ -469,19 +465,31 @@ def _done(operator: Operator, left: Fraction, right: Fraction) -> _Written:
 def _truth(draft: Draft) -> list[_Written]:
     written: list[_Written] = []
 
-    def value(operand: object) -> Fraction:
+    def value(operand: Operand) -> Fraction:
         if isinstance(operand, Result):
             return written[operand.step].result
-        return Fraction(operand)  # type: ignore[arg-type]
+        return Fraction(operand)
 
     for step in draft.steps:
         written.append(_done(step.operator, value(step.left), value(step.right)))
     return written
 
 
+def _in_form(notation: Notation, value: Fraction, form: str) -> str:
+    """Write a value as an answer is written, see `Draft.form`."""
+    kind, _, sign = form.partition(":")
+    if kind != "money":
+        return notation.show(value)
+    try:
+        written = amount(exact(value))
+    except ArithmeticError as error:
+        raise Unwritable from error
+    return f"-{sign}{written[1:]}" if written.startswith("-") else sign + written
+
+
 def _has_fractions(draft: Draft) -> bool:
     return any(
-        not isinstance(operand, Result) and Fraction(operand).denominator > 1
+        not isinstance(operand, Result) and operand.denominator > 1
         for step in draft.steps
         if step.operator is not Operator.OF
         for operand in (step.left, step.right)

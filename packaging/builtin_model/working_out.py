@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 
-from ponder.evaluation.arithmetic import Operator, apply, show
+from ponder.evaluation.arithmetic import Operator, apply, exact, show
 from ponder.evaluation.dice import Dice
 
 _SIGNS = {Operator.PLUS: "+", Operator.MINUS: "-", Operator.TIMES: "×", Operator.OVER: "/"}
@@ -29,7 +29,7 @@ class Notation:
         """Return the number: "1234", "-3", "4.5", "7/3"."""
         if self.fractional and value.denominator > 1:
             return f"{value.numerator}/{value.denominator}"
-        return show(value)
+        return show(exact(value))
 
     def right(self, value: Fraction) -> str:
         """Return it as it stands behind a sign: a negative number in brackets."""
@@ -67,7 +67,7 @@ def equals(operator: Operator, left: Fraction, right: Fraction) -> str:
         return " = "
     if operator is Operator.UP and rest == 0:
         return " = "
-    return f" = {show(whole)} remainder {show(rest)}, so "
+    return f" = {show(exact(Fraction(whole)))} remainder {show(exact(rest))}, so "
 
 
 def difficulty(operator: Operator, left: Fraction, right: Fraction) -> int:
@@ -237,7 +237,7 @@ def _step_by_step(n: Notation, operator: Operator, a: Fraction, b: Fraction) -> 
     written = []
     now = a
     for part in places(b):
-        then = apply(operator, now, part)
+        then = Fraction(apply(operator, now, part))
         written.append(f"{n.show(now)} {_SIGNS[operator]} {n.show(part)} = {n.show(then)}")
         now = then
     return written or [f"{n.show(a)} {_SIGNS[operator]} 0 = {n.show(a)}"]
@@ -296,7 +296,7 @@ def _of(n: Notation, share: Fraction, of: Fraction) -> list[str]:
 
 
 def the_other_way(
-    notation: Notation, operator: Operator, left: Fraction, right: Fraction, result: Fraction
+    notation: Notation, operator: Operator, result: Fraction, right: Fraction
 ) -> str | None:
     """Return the opposite operation as a proof, true only if `result` is right; None: no such."""
     if operator is Operator.PLUS:
@@ -309,7 +309,7 @@ def the_other_way(
 
 
 def _proof(notation: Notation, operator: Operator, left: Fraction, right: Fraction) -> str:
-    value = apply(operator, left, right)
+    value = Fraction(apply(operator, left, right))
     return f"{notation.operation(operator, left, right)} = {notation.show(value)}"
 
 

@@ -1,0 +1,267 @@
+"""How good is a built-in model? Asked through ponder's own engine and scheduler.
+
+    python packaging/builtin_model evaluate MODEL [--fresh N] [--json FILE]
+
+Two sets: fresh questions of the generator that it was trained on (its own distribution, other
+seeds), and those that were written by hand with no generator in view
+(`ponder.evaluation.sets`). Each under conditions: natural, budgets, Waits, and eight samples.
+Knows conditions and tables. Refuses to know how a model was made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from ponder.assembly import Assembled, Choices, open_session
+from ponder.evaluation.answers import read_answer, same_answer
+from ponder.evaluation.comparison.reasoning import loops
+from ponder.evaluation.questions import questions
+from ponder.evaluation.sets import named_set
+from ponder.settings import EngineSettings, Settings
+from ponder.types import (
+    Budget,
+    BudgetChange,
+    Event,
+    Finished,
+    Message,
+    Rebudgeted,
+    Sampling,
+    Trace,
+)
+
+FRESH_SEED = 990_001
+"""Training draws its seeds from elsewhere."""
+_AT_ONCE = 16
+_CONTEXT = 2048
+_LONGEST_ANSWER = 96
+"""Tokens; answers are a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something to ask."""
+
+    text: str
+    answer: str | None
+    """None: there is no arithmetic in it, and the model should say what it can do."""
+    kind: str
+    earlier: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a question is asked."""
+
+    name: str
+    cap: int | None = None
+    waits: int = 0
+    temperature: float = 0.0
+    samples: int = 1
+
+
+CONDITIONS = (
+    Condition("natural"),
+    *(Condition(f"budget {cap}", cap=cap) for cap in (0, 16, 32, 48, 64, 96, 128, 256)),
+    *(Condition(f"{count} x Wait", waits=count) for count in (1, 2, 4)),
+    Condition("8 samples", temperature=0.6, samples=8),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One trace, judged."""
+
+    answer: str | None
+    right: bool
+    think: int
+    loops: bool
+    finish: str
+    text: str
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came out under one condition. Shares of questions, 0 to 1."""
+
+    condition: str
+    questions: int
+    accuracy: float
+    """Of single traces: with several samples, pass@1."""
+    think: float
+    """Thinking tokens, mean."""
+    loops: float
+    cons: float | None = None
+    """Of the most frequent answer of several samples."""
+    fixed: int | None = None
+    """Right here and wrong naturally."""
+    broken: int | None = None
+    by_kind: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Right, of how many."""
+
+
+def fresh(count: int) -> tuple[Item, ...]:
+    """Return questions of the training's distribution."""
+    drawn = islice(questions(FRESH_SEED, operations=range(1, 9)), count)
+    return tuple(
+        Item(q.text, q.answer, q.kind, tuple((t.question, t.answer) for t in q.earlier))
+        for q in drawn
+    )
+
+
+def handwritten() -> tuple[Item, ...]:
+    """Return the questions that no generator saw, those without arithmetic left out."""
+    return tuple(item for item in _everyday() if item.answer is not None)
+
+
+def talk() -> tuple[Item, ...]:
+    """Return what holds no arithmetic."""
+    return tuple(item for item in _everyday() if item.answer is None)
+
+
+def _everyday() -> Iterable[Item]:
+    return (
+        Item(e.question, e.answer, e.kind, tuple((t.question, t.answer) for t in e.earlier))
+        for e in named_set("everyday")
+    )
+
+
+def opened(model: str, threads: int | None = None) -> Assembled:
+    """Open a model for many questions at once."""
+    settings = Settings(engine=EngineSettings(ctx=_CONTEXT, threads=threads))
+    return open_session(settings, Choices(model, n_seqs=_AT_ONCE))
+
+
+def ask(
+    model: Assembled,
+    items: Sequence[Item],
+    condition: Condition,
+    tell: Callable[[int], None] = lambda _done: None,
+) -> list[list[Outcome]]:
+    """Ask every item under one condition; return its samples' outcomes in order."""
+    runner = model.session.runner
+    budget = Budget(cap=condition.cap, max_answer=_LONGEST_ANSWER)
+    streams = []
+    for at, item in enumerate(items):
+        messages = [*model.session.messages]
+        for question, answer in item.earlier:
+            messages += [Message("user", question), Message("assistant", answer)]
+        prompt = model.session.prompt([*messages, Message("user", item.text)])
+        for sample in range(condition.samples):
+            sampling = replace(
+                model.sampling if condition.temperature else Sampling(),
+                temperature=condition.temperature,
+                seed=at * 64 + sample,
+            )
+            stream = runner.submit(prompt, budget, sampling)
+            if condition.waits:
+                stream.wait()
+            streams.append((item, stream))
+    outcomes: list[list[Outcome]] = [[] for _ in items]
+    for done, (item, stream) in enumerate(streams):
+        waits = 1
+        for event in stream:
+            if _withdrawn(event) and waits < condition.waits:
+                waits += 1
+                stream.wait()
+            if isinstance(event, Finished):
+                outcomes[done // condition.samples].append(_judge(item, event.trace))
+        tell(done + 1)
+    return outcomes
+
+
+def _withdrawn(event: Event) -> bool:
+    return isinstance(event, Rebudgeted) and event.event.change is BudgetChange.WITHDRAWN
+
+
+def _judge(item: Item, trace: Trace) -> Outcome:
+    answer = read_answer(trace.answer)
+    right = item.answer is not None and same_answer(answer, item.answer)
+    return Outcome(
+        answer,
+        right,
+        trace.usage.think,
+        loops(trace.tokens),
+        str(trace.finish),
+        trace.thought + "\n=> " + trace.answer,
+    )
+
+
+def figures(
+    items: Sequence[Item],
+    condition: Condition,
+    outcomes: Sequence[Sequence[Outcome]],
+    natural: Sequence[Sequence[Outcome]] | None = None,
+) -> Figures:
+    """Sum outcomes up; `natural` are those of the same items without a budget."""
+    every = [outcome for samples in outcomes for outcome in samples]
+    found = Figures(
+        condition.name,
+        len(items),
+        _mean(outcome.right for outcome in every),
+        _mean(outcome.think for outcome in every),
+        _mean(outcome.loops for outcome in every),
+    )
+    if condition.samples > 1:
+        found.cons = _mean(_vote(item, s) for item, s in zip(items, outcomes, strict=True))
+    if natural is not None and condition.samples == 1:
+        pairs = [(n[0].right, o[0].right) for n, o in zip(natural, outcomes, strict=True)]
+        found.fixed = sum(now and not before for before, now in pairs)
+        found.broken = sum(before and not now for before, now in pairs)
+    kinds: dict[str, list[bool]] = defaultdict(list)
+    for item, samples in zip(items, outcomes, strict=True):
+        kinds[item.kind] += [outcome.right for outcome in samples]
+    found.by_kind = {kind: (sum(right), len(right)) for kind, right in sorted(kinds.items())}
+    return found
+
+
+def _mean(values: Iterable[float]) -> float:
+    held = list(values)
+    return sum(held) / len(held) if held else 0.0
+
+
+def _vote(item: Item, samples: Sequence[Outcome]) -> bool:
+    """Whether the most frequent answer is right; the first said wins a tie."""
+    said = Counter(outcome.answer for outcome in samples if outcome.answer is not None)
+    return (
+        bool(said)
+        and item.answer is not None
+        and same_answer(said.most_common(1)[0][0], item.answer)
+    )
+
+
+def declines(outcomes: Sequence[Sequence[Outcome]]) -> float:
+    """Share of items answered without a box: where there is nothing to work out."""
+    return _mean("\\boxed" not in samples[0].text.rpartition("\n=> ")[2] for samples in outcomes)
+
+
+def table(title: str, found: Sequence[Figures]) -> str:
+    """Return figures as a Markdown table."""
+    lines = [f"| {title} | accuracy % | thinking tokens, mean | loops % |", "|---|---|---|---|"]
+    for row in found:
+        name, accuracy = row.condition, f"{100 * row.accuracy:.1f}"
+        if row.cons is not None:
+            name += ", temperature 0.6: pass@1, cons@8"
+            accuracy += f", {100 * row.cons:.1f}"
+        if row.fixed is not None and "Wait" in row.condition:
+            name += f" (fixed {row.fixed}, broke {row.broken})"
+        lines.append(
+            f"| {name} | {accuracy} | {row.think:.0f} | {row.loops:.1%} |".replace("% |", " |")
+        )
+    return "\n".join(lines)
+
+
+def write(path: Path, facts: object) -> None:
+    """Write facts as JSON, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
+    part.replace(path)
+
+
+def facts(found: Sequence[Figures]) -> list[dict[str, object]]:
+    """Return figures as JSON knows them."""
+    return [asdict(row) for row in found]

@@ -1,0 +1,165 @@
+"""The thoughts that the built-in models learn from are true, but for the slips that they mend."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from itertools import islice
+
+import pytest
+from builtin_model.traces import Piece, Temper, Unwritable, think
+from builtin_model.working_out import Notation, difficulty, in_parts, slip
+from hypothesis import given
+from hypothesis import strategies as st
+from ponder.evaluation.drafts import Draft
+
+from ponder.evaluation.answers import same_answer
+from ponder.evaluation.arithmetic import Operator, Step, apply, exact
+from ponder.evaluation.dice import Dice
+from ponder.evaluation.questions import drafted
+
+_NUMBER = r"\(?-?[0-9]+(?:\.[0-9]+)?\)?"
+_EQUATION = re.compile(
+    rf"(?<![0-9./] )(?<![+×/-] )({_NUMBER}) ([-+×/]|% of) ({_NUMBER}) = ({_NUMBER})(?!/)"
+    r"(?! (?:[-+×/]|remainder))"
+)
+_OPERATORS = {
+    "+": Operator.PLUS,
+    "-": Operator.MINUS,
+    "×": Operator.TIMES,
+    "/": Operator.OVER,
+    "% of": Operator.PERCENT,
+}
+CALM = Temper(overthinking=0, circling=0)
+SEEDS = st.integers(0, 10**6)
+
+
+def some_draft(seed: int) -> Draft:
+    return next(draft for _, draft in drafted(seed, operations=range(1, 9)))
+
+
+def thought(seed: int, temper: Temper) -> tuple[Draft, tuple[Piece, ...], str]:
+    """The first question of a seed that can be thought about, thought about."""
+    for at in range(50):
+        draft = some_draft(seed + at)
+        try:
+            return (draft, *think(Dice(seed), draft, temper))
+        except Unwritable:
+            continue
+    raise AssertionError("fifty questions in a row could not be thought about")
+
+
+def number(text: str) -> Fraction:
+    return Fraction(text.strip("()"))
+
+
+@given(SEEDS)
+def test_every_slip_is_mended_before_the_end(seed: int) -> None:
+    draft, _, answer = thought(seed, CALM)
+    assert same_answer(answer, draft.answer)
+
+
+@given(SEEDS)
+def test_what_is_learned_is_true(seed: int) -> None:
+    # Without slips nothing is unlearned but Waits, so that whole equations can be read.
+    calm = Temper(slip=(0, 0, 0), misreading=0, overthinking=0, circling=0)
+    _, pieces, _ = thought(seed, calm)
+    told = "".join(piece.text for piece in pieces)
+    for left, sign, right, result in _EQUATION.findall(told):
+        found = apply(_OPERATORS[sign], exact(number(left)), exact(number(right)))
+        assert found == number(result), told
+
+
+@given(SEEDS)
+def test_wrong_results_are_not_learned(seed: int) -> None:
+    often = Temper(
+        again=(1, 1, 0), inline_check=(0.5, 0.5, 0.5), slip=(1, 1, 1), overthinking=0, circling=0
+    )
+    draft, pieces, answer = thought(seed, often)
+    assert same_answer(answer, draft.answer)
+    if draft.form != "clock":
+        assert any(not piece.learned and piece.text.strip() for piece in pieces)
+
+
+def test_overthinking_ends_wrong_and_says_so() -> None:
+    doubtful = Temper(again=(1, 0), overthinking=1, circling=0, misreading=0, slip=(0, 0, 0))
+    draft = Draft("5 + 7?", (Step(Operator.PLUS, 5, 7),), None, "{answer}", "number", "12", "sum")
+    pieces, answer = think(Dice(3), draft, doubtful)
+    assert answer in {"-2", "35"}
+    assert all(piece.learned for piece in pieces if piece.text not in {".\n\nWait", "."})
+
+
+def test_circling_says_the_same_again_and_again() -> None:
+    giddy = Temper(again=(1, 0), overthinking=0, circling=1, misreading=0)
+    draft = Draft("5 + 7?", (Step(Operator.PLUS, 5, 7),), None, "{answer}", "number", "12", "sum")
+    pieces, answer = think(Dice(3), draft, giddy)
+    assert answer == "12"
+    rounds = "".join(piece.text for piece in pieces).split("Wait, ")
+    assert len(rounds) > 4
+    assert len({part.rstrip(".\n") for part in rounds[1:]}) == 1
+
+
+def test_half_of_the_thoughts_begin_without_an_opener() -> None:
+    dice = Dice(1)
+    numbers = (Step(Operator.PLUS, 5, 7),)
+    draft = Draft("5 + 7?", numbers, None, "{answer}", "number", "12", "sum")
+    begins = [think(dice, draft, Temper())[0][0].text for _ in range(400)]
+    assert 0.4 < sum(text.startswith("5 + 7") for text in begins) / 400 + 0.15 < 0.9
+
+
+WHOLE = st.integers(0, 9999).map(Fraction)
+DECIMAL = st.integers(-99999, 99999).map(lambda n: Fraction(n, 100))
+SMALL = st.builds(Fraction, st.integers(-20, 20), st.integers(1, 12))
+
+
+@given(st.sampled_from([Operator.PLUS, Operator.MINUS, Operator.TIMES]), DECIMAL, DECIMAL)
+def test_parts_of_decimals_are_true(operator: Operator, left: Fraction, right: Fraction) -> None:
+    check_parts(operator, left, right, Notation())
+
+
+@given(st.sampled_from([Operator.OVER, Operator.WHOLE, Operator.MOD, Operator.UP]), WHOLE, WHOLE)
+def test_parts_of_divisions_are_true(operator: Operator, left: Fraction, right: Fraction) -> None:
+    if right > 1:
+        check_parts(operator, left, right, Notation())
+
+
+@given(st.integers(1, 250).map(Fraction), WHOLE)
+def test_parts_of_percentages_are_true(percent: Fraction, of: Fraction) -> None:
+    check_parts(Operator.PERCENT, percent, of, Notation())
+
+
+@given(st.sampled_from([Operator.PLUS, Operator.MINUS, Operator.TIMES]), SMALL, SMALL)
+def test_parts_of_fractions_end_in_the_result(
+    operator: Operator, left: Fraction, right: Fraction
+) -> None:
+    parts = in_parts(Notation(fractional=True), operator, left, right)
+    assert parts
+    assert 0 <= difficulty(operator, left, right) <= 2
+
+
+def check_parts(operator: Operator, left: Fraction, right: Fraction, notation: Notation) -> None:
+    assert 0 <= difficulty(operator, left, right) <= 2
+    for part in in_parts(notation, operator, left, right):
+        for a, sign, b, result in _EQUATION.findall(part):
+            found = apply(_OPERATORS[sign], exact(number(a)), exact(number(b)))
+            # What is written with four decimals may have more.
+            assert abs(found - number(result)) < Fraction(1, 1000)
+
+
+@given(SEEDS, DECIMAL)
+def test_a_slip_is_wrong(seed: int, value: Fraction) -> None:
+    assert slip(Dice(seed), value) != value
+
+
+def test_numbers_that_grow_too_large_are_refused() -> None:
+    steps = (Step(Operator.TIMES, 99999, 99999),)
+    draft = Draft("99999 × 99999", steps, None, "{answer}", "number", "9999800001", "sum")
+    with pytest.raises(Unwritable):
+        think(Dice(1), draft, CALM)
+
+
+def test_the_same_seed_thinks_the_same() -> None:
+    drafts = list(islice(drafted(7), 20))
+    one = [think(Dice(5), draft, CALM) for _, draft in drafts]
+    other = [think(Dice(5), draft, CALM) for _, draft in drafts]
+    assert one == other
