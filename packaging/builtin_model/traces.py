@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ponder.evaluation.bank.scene import amount
-from ponder.evaluation.drafts import Draft
 
 from builtin_model import phrases
 from builtin_model.working_out import (
@@ -26,7 +25,16 @@ from builtin_model.working_out import (
     slip,
     the_other_way,
 )
-from ponder.evaluation.arithmetic import Operand, Operator, Result, apply, decide, defined, exact
+from ponder.evaluation.arithmetic import (
+    Draft,
+    Operand,
+    Operator,
+    Result,
+    apply,
+    decide,
+    defined,
+    exact,
+)
 from ponder.evaluation.dice import Dice
 
 _FRACTION = re.compile(r"[0-9]\s?/\s?[0-9]")
@@ -37,6 +45,11 @@ _MISREADINGS = {
     Operator.OVER: (Operator.TIMES, Operator.MINUS),
 }
 _MOST_CHECKS = 9
+_NO_THING = frozenset({
+    "after", "at", "before", "by", "divided", "for", "from", "in", "left", "minus", "more", "of",
+    "on", "plus", "then", "times", "to", "with", "without",
+})  # fmt: skip
+"""First words of labels that do not name a thing, so that one cannot look for it."""
 
 
 class Unwritable(Exception):
@@ -146,7 +159,7 @@ class _Thinker:
 
     def _open(self) -> None:
         goal = self.draft.steps[-1].label if self.draft.steps else ""
-        if goal and self.dice.chance(0.4):
+        if goal and goal.split()[0] not in _NO_THING and self.dice.chance(0.4):
             self.write(self.pick(phrases.GOALS, goal=goal) + self.between)
         else:
             self.write(self.pick(phrases.OPENERS) + self.between)
@@ -235,7 +248,8 @@ class _Thinker:
         elif style == "prose":
             before = _capital(self._connective(at) + label) + " is "
         elif style == "behind":
-            behind = " " + label if self.dice.chance(0.3) else ", " + label
+            plain = label[0].isalpha() and self.dice.chance(0.3)
+            behind = " " + label if plain else ", " + label
         elif self.dice.chance(0.35):
             before = _capital(self._connective(at))
         step = self.steps[at]
