@@ -10,20 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ponder import catalogue as catalogue_module
-from ponder import paths
+from ponder import lora, paths
 from ponder.engines import probe
 from ponder.engines.base import Engine
 from ponder.engines.llama import LlamaConfig, LlamaEngine
-from ponder.errors import NotAModel, UnsupportedModel
+from ponder.errors import LibraryError, NotAModel, UnsupportedModel, WrongBytes
 from ponder.hardware import Gpu
-from ponder.library import fit, local
+from ponder.library import fit, local, packaged
 from ponder.library.fit import Machine
+from ponder.library.hashing import digests
+from ponder.receipt import applied
 from ponder.runner import Runner
 from ponder.session import Session
 from ponder.settings import SamplingSettings, Settings
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
-from ponder.types import Sampling
+from ponder.types import AppliedAdapter, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ class Assembled:
     """What a user must know about the model; empty for most."""
     sampling: Sampling
     """The vendor's, with the settings on top."""
+    demonstrates: bool = False
+    """Whether it came with ponder, to show what thinking is, and is no model to work with."""
+
+    @property
+    def adapters(self) -> tuple[AppliedAdapter, ...]:
+        """What the model goes through beside its own weights."""
+        return self.session.adapters
+
+    @property
+    def about(self) -> str:
+        """Its name, its adapters, and what a user must know about it."""
+        name = f"{self.name} with {applied(self.adapters)}" if self.adapters else self.name
+        return f"{name}: {self.note}" if self.note else name
 
 
 def probe_verdict(fresh: bool = False) -> probe.Verdict:
@@ -81,9 +96,15 @@ def open_session(
         PonderError: any of that failed; nothing is left open.
     """
     catalogue = catalogue_module.catalogue()
-    entry = local.find(choices.model or settings.model, catalogue)
+    asked = choices.model or settings.model
+    entry = local.find(asked, catalogue)
     if entry.path is None:
-        raise NotAModel(f"{entry.name} is not on this machine.", f"Fetch it: {entry.fetch}")
+        raise entry.missing()
+    # Adapters fit one model: those of the settings belong to the one that the settings name.
+    named = settings.lora if asked == settings.model else ()
+    adapters = lora.distinct((*entry.adapters, *map(lora.parse, named)))
+    if entry.model is not None and entry.model.package is not None:
+        packaged.see_that_it_is_right(entry.model.package, entry.path)
     if choices.dialect is not None:
         catalogue.dialect(choices.dialect)
     template_text = _read_template(choices.template)
@@ -98,6 +119,7 @@ def open_session(
         kv_type_k=own.kv_type_k,
         kv_type_v=own.kv_type_v,
         extra_buffers=verdict.extra_buffers,
+        adapters=adapters,
     )
     engine = LlamaEngine(entry.path, config, on_progress)
     try:
@@ -121,19 +143,46 @@ def open_session(
         protocol = resolve(dialect, engine.vocab)
         advised = catalogue_module.sampling(known) if known else Sampling()
         chat = ChatTemplate(template, engine.vocab)
+        told = tuple(map(_applied, adapters))
         session = Session(
             # Last of all, because it starts a thread.
             Runner(engine, protocol),
             chat,
             settings.system if choices.system is None else choices.system,
             choices.trim,
+            adapters=told,
         )
     except BaseException:
         engine.shutdown()
         raise
     return Assembled(
-        session, engine, name, known.note if known else "", overridden(advised, settings.sampling)
+        session,
+        engine,
+        name,
+        known.note if known else "",
+        overridden(advised, settings.sampling),
+        known is not None and bool(known.builtin or known.package),
     )
+
+
+def _applied(adapter: lora.Adapter) -> AppliedAdapter:
+    """What is told of an adapter.
+
+    Raises:
+        WrongBytes: its file is not what it has to be.
+        LibraryError: its file cannot be read.
+    """
+    try:
+        found, _ = digests(adapter.path, adapter.path.name)
+    except OSError as error:
+        raise LibraryError(f"{adapter.path} cannot be read: {error.strerror}.") from error
+    if adapter.sha256 not in ("", found):
+        raise WrongBytes(
+            f"{adapter.path} is not the adapter that is meant: its sha256 is {found[:12]}… and has "
+            f"to be {adapter.sha256[:12]}….",
+            "Get it again, or change its sha256 in the catalogue.",
+        )
+    return AppliedAdapter(adapter.path.name, found, adapter.scale)
 
 
 def smallest_real_model() -> str:

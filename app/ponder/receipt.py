@@ -6,7 +6,9 @@ colours nor widths.
 
 from __future__ import annotations
 
-from ponder.types import AnswerEnd, Finish, Trace
+from collections.abc import Sequence
+
+from ponder.types import AnswerEnd, AppliedAdapter, Finish, Trace
 
 FINISHES = {
     Finish.CLOSED: "the model closed its thinking itself",
@@ -34,7 +36,16 @@ def truth(trace: Trace) -> str:
         f"{usage.tokens_per_second:,.0f} tok/s",
         f"finish: {trace.finish.value} ({FINISHES[trace.finish]})",
     ]
+    if trace.adapters:
+        parts.append(f"LoRA {applied(trace.adapters)}")
     return " · ".join([*parts, *remarks(trace)])
+
+
+def applied(adapters: Sequence[AppliedAdapter]) -> str:
+    """Adapters by their files, with the scale where it is not 1: `fine.gguf x 0.5`."""
+    return ", ".join(
+        one.file if one.scale == 1 else f"{one.file} x {one.scale:g}" for one in adapters
+    )
 
 
 def remarks(trace: Trace) -> list[str]:

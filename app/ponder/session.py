@@ -15,7 +15,16 @@ from datetime import date
 from ponder.errors import PromptTooLong
 from ponder.runner import Runner, Stream
 from ponder.thinking.template import ChatTemplate, without_thinking
-from ponder.types import AnswerEnd, Budget, Event, Finished, Message, Sampling, Trimmed
+from ponder.types import (
+    AnswerEnd,
+    AppliedAdapter,
+    Budget,
+    Event,
+    Finished,
+    Message,
+    Sampling,
+    Trimmed,
+)
 
 
 class Session:
@@ -27,6 +36,7 @@ class Session:
         system: system prompt; empty for none.
         trim: leave out the oldest turns when the context is full, instead of refusing.
         today: for templates that tell the model the date.
+        adapters: what the runner's engine applies; told with every trace.
     """
 
     def __init__(
@@ -36,10 +46,12 @@ class Session:
         system: str = "",
         trim: bool = False,
         today: Callable[[], date] = date.today,
+        adapters: tuple[AppliedAdapter, ...] = (),
     ) -> None:
         self.runner = runner
         self.template = template
         self.trim = trim
+        self.adapters = adapters
         self.messages: list[Message] = [Message("system", system)] if system else []
         self._today = today
 
@@ -95,8 +107,11 @@ class Answering(Iterator[Event]):
             event, self._first = self._first, None
             return event
         event = next(self.stream)
-        if isinstance(event, Finished) and event.trace.answer_end is not AnswerEnd.CANCELLED:
-            self._session.remember(self._question, event.trace.answer)
+        if isinstance(event, Finished):
+            trace = replace(event.trace, adapters=self._session.adapters)
+            if trace.answer_end is not AnswerEnd.CANCELLED:
+                self._session.remember(self._question, trace.answer)
+            return replace(event, trace=trace)
         return event
 
     def ready(self) -> bool:

@@ -99,6 +99,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str = "ponder-tiny"
     """Model that is asked where none is named: a name of `ponder models`, or a path."""
+    lora: tuple[str, ...] = ()
+    """LoRA adapters of that model, each FILE or FILE:SCALE; another model goes without them."""
     system: str = ""
     """System prompt; R1 works best without one."""
     budget: BudgetSettings = BudgetSettings()
@@ -245,6 +247,8 @@ def _in_words(kind: Any) -> str:
         bounds = {"from": parts[1].ge, "above": parts[1].gt, "up to": parts[1].le}
         limits = [f"{word} {limit}" for word, limit in bounds.items() if limit is not None]
         return " ".join([_in_words(parts[0]), *limits])
+    if get_origin(kind) is tuple:
+        return f"a list, each {_in_words(parts[0])}"
     if get_origin(kind) is dict:
         return "a table of names and texts"
     if parts:

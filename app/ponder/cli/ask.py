@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ponder import paths
-from ponder.cli.options import model_options, running_options, with_options
+from ponder.cli.options import model_options, running_options, with_model, with_options
 from ponder.errors import InputError, PonderError
 from ponder.settings import Settings, read
 from ponder.thinking.effort import Wish, parse
@@ -45,6 +45,7 @@ _SEEDS = click.IntRange(0, 2**32 - 2)
 def app(
     question: tuple[str, ...],
     model: str | None,
+    lora: tuple[str, ...],
     budget: str | None,
     floor: int | None,
     no_think: bool,
@@ -60,14 +61,15 @@ def app(
     """See the command's help."""
     try:
         text = _question(question)
-        settings = with_options(read(paths.config_file()), engine_and_sampling)
+        settings = with_model(read(paths.config_file()), model, lora)
+        settings = with_options(settings, engine_and_sampling)
         wish = _wish(settings, budget, floor, no_think)
         # Slow imports, and only now: a wrong word on the command line is told at once.
         from ponder.assembly import Choices, open_session
         from ponder.cli.loading import progress
 
         with progress(quiet or as_json) as tell:
-            opened = open_session(settings, Choices(model, system, dialect, template), tell)
+            opened = open_session(settings, Choices(None, system, dialect, template), tell)
         with opened.session.runner:
             n_ctx = opened.engine.n_ctx
             if budget is None and wish is not None and wish.tokens is not None:
@@ -181,7 +183,7 @@ def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -
     known = catalogue()
     if known.problem is not None:
         narrator.note(known.trouble)
-    narrator.note(f"{opened.name}: {opened.note}" if opened.note else opened.name)
+    narrator.note(opened.about)
     try:
         for event in asked:
             narrator.take(event)
@@ -191,7 +193,7 @@ def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -
         for event in asked:
             narrator.take(event)
         raise
-    if opened.name in known.models and known.models[opened.name].builtin:
+    if opened.demonstrates:
         from ponder.assembly import smallest_real_model
 
         narrator.note(f"for a real model: {smallest_real_model()}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ponder import paths
-from ponder.cli.options import model_options, running_options, with_options
+from ponder.cli.options import model_options, running_options, with_model, with_options
 from ponder.errors import HistoryError, InputError
 from ponder.settings import read
 from ponder.thinking import effort
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--open", "-o", "number", type=int, metavar="ID", help="Take up this conversation.")
 def app(
     model: str | None,
+    lora: tuple[str, ...],
     budget: str | None,
     system: str | None,
     dialect: str | None,
@@ -41,15 +42,12 @@ def app(
     **engine_and_sampling: float | str | None,
 ) -> None:
     """See the command's help."""
-    import msgspec
-
-    settings = with_options(read(paths.config_file()), engine_and_sampling)
+    settings = with_model(read(paths.config_file()), model, lora)
+    settings = with_options(settings, engine_and_sampling)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise InputError(
             "The chat needs a terminal.", "To ask one question from a script: ponder ask QUESTION"
         )
-    if model is not None:
-        settings = msgspec.structs.replace(settings, model=model)
     cap = settings.budget.cap
     wish = effort.parse(budget if budget is not None else "max" if cap is None else str(cap))
 

@@ -39,3 +39,8 @@ def dialects(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
     from ponder.catalogue import catalogue
 
     return [CompletionItem(d) for d in catalogue().dialects if d.startswith(incomplete)]
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Whatever file the path begins."""
+    return [CompletionItem(incomplete, type="file")]

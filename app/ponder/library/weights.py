@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ponder import lora
 from ponder.catalogue import Model, Shape
 from ponder.errors import UnsupportedModel
 from ponder.gguf_header import Tensor, parts, read_header
@@ -130,6 +131,24 @@ def _gathered(tensors: list[Tensor], outline: Outline, quant: str) -> Weights:
         quant,
         exact=True,
     )
+
+
+def with_adapter(weights: Weights, path: Path) -> Weights:
+    """The same weights with a LoRA adapter's beside them, layer by layer: llama.cpp keeps both.
+
+    Raises:
+        NotAModel: missing, unreadable, damaged, or no adapter.
+        UnsupportedModel: an adapter of a kind that is not applied.
+    """
+    layers, active, output = list(weights.layers), list(weights.active), weights.output
+    for tensor in lora.header_of(path).tensors:
+        place = _LAYER.match(tensor.name)
+        if place is not None and int(place[1]) < len(layers):
+            layers[int(place[1])] += tensor.size
+            active[int(place[1])] += tensor.size
+        else:
+            output += tensor.size
+    return replace(weights, layers=tuple(layers), active=tuple(active), output=output)
 
 
 def of_shape(shape: Shape, context: int, quant: str) -> tuple[Outline, Weights]:

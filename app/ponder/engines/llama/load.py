@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import llama_cpp.llama_cpp as lib
 
-from ponder import hardware
-from ponder.engines.llama import backend
+from ponder import hardware, lora
+from ponder.engines.llama import adapters, backend
 from ponder.errors import EngineError, InputError, NotAModel, UnsupportedModel
 from ponder.gguf_header import LEAST_CONTEXT, parts, read_header
 from ponder.sizing import (
@@ -59,6 +59,8 @@ class LlamaConfig:
     """Whether llama.cpp may repack weights for this CPU (AMX and the like)."""
     mmap: bool = True
     """Whether weights are mapped from the file rather than copied."""
+    adapters: tuple[lora.Adapter, ...] = ()
+    """LoRA adapters that everything goes through; what they do adds up."""
 
 
 @dataclass(slots=True)
@@ -84,8 +86,8 @@ def load(path: Path, config: LlamaConfig, on_progress: Callable[[float], None] |
         on_progress: told the fraction loaded, from 0 to 1.
 
     Raises:
-        NotAModel: missing, unreadable, damaged or no GGUF.
-        UnsupportedModel: llama.cpp or ponder cannot run it.
+        NotAModel: missing, unreadable, damaged or no GGUF; of an adapter, no adapter.
+        UnsupportedModel: llama.cpp or ponder cannot run it; or an adapter is another model's.
         InputError: the config asks for something impossible.
         EngineError: there is not enough memory for it.
     """
@@ -93,6 +95,7 @@ def load(path: Path, config: LlamaConfig, on_progress: Callable[[float], None] |
     header = read_header(path)
     if header.facts.get("tokenizer.ggml.model") == "none":
         raise _mute(path)
+    lora.check(config.adapters, path, header)
     outline = outline_of(header.facts, header.lists, vocabulary=0)
     backend.start()
     backend.forget_log()
@@ -143,7 +146,8 @@ def _layer_attempts(
         return [0]
     layers = outline.layers if outline is not None else 0
     free = sum(max(0, device.free - GPU_MARGIN) for device in gpus)
-    weights = sum(part.stat().st_size for part in parts(path))
+    files = [*parts(path), *(adapter.path for adapter in config.adapters)]
+    weights = sum(file.stat().st_size for file in files)
     cache = _kv_bytes(outline, (config.n_ctx or DEFAULT_CONTEXT) * config.n_seqs, config)
     if not layers or weights + cache <= free:
         estimate = layers + 1
@@ -189,7 +193,8 @@ def _attempt(
     try:
         facts = metadata(model)
         _check_model(path, model, facts)
-        return _context(model, facts, outline, config, layers)
+        handles = adapters.load(model, config.adapters)
+        loaded = _context(model, facts, outline, config, layers)
     except EngineError as error:
         lib.llama_model_free(model)
         if layers == 0 or config.gpu_layers is not None:
@@ -198,6 +203,13 @@ def _attempt(
     except BaseException:
         lib.llama_model_free(model)
         raise
+    try:
+        adapters.apply(loaded.context, config.adapters, handles)
+    except BaseException:
+        lib.llama_free(loaded.context)
+        lib.llama_model_free(model)
+        raise
+    return loaded
 
 
 def _why_not(path: Path, layers: int) -> EngineError:
