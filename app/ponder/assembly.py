@@ -19,7 +19,7 @@ from ponder.hardware import Gpu
 from ponder.library import fit, local, packaged
 from ponder.library.fit import Machine
 from ponder.library.hashing import digests
-from ponder.receipt import applied
+from ponder.receipt import named
 from ponder.runner import Runner
 from ponder.session import Session
 from ponder.settings import SamplingSettings, Settings
@@ -64,7 +64,7 @@ class Assembled:
     @property
     def about(self) -> str:
         """Its name, its adapters, and what a user must know about it."""
-        name = f"{self.name} with {applied(self.adapters)}" if self.adapters else self.name
+        name = named(self.name, self.adapters)
         return f"{name}: {self.note}" if self.note else name
 
 

@@ -41,6 +41,11 @@ def truth(trace: Trace) -> str:
     return " · ".join([*parts, *remarks(trace)])
 
 
+def named(model: str, adapters: Sequence[AppliedAdapter]) -> str:
+    """A model by its name, with its adapters."""
+    return f"{model} with {applied(adapters)}" if adapters else model
+
+
 def applied(adapters: Sequence[AppliedAdapter]) -> str:
     """Adapters by their files, with the scale where it is not 1: `fine.gguf x 0.5`."""
     return ", ".join(

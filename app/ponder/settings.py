@@ -31,8 +31,7 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long models may think."""
 
     cap: _Tokens | Effort | None = None
-    """Most thinking tokens a question, or an effort; as many as the context holds where it is
-    not set."""
+    """Most thinking tokens a question, or an effort; where it is not set, all the context holds."""
     floor: _Tokens = 0
     """Fewest thinking tokens a question."""
     answer_reserve: _Tokens = 512
@@ -187,8 +186,7 @@ def value(settings: Settings, key: str) -> Any:
 
 
 def given(path: Path) -> tuple[str, ...]:
-    """The keys that a file sets, whatever to; those below `tui.keys` one by one. Raises as `read`
-    does."""
+    """The keys that a file sets; those below `tui.keys` one by one. Raises as `read` does."""
     read(path)
     own = tomllib.loads(_text(path))
     found = []

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
 Role = Literal["system", "user", "assistant"]
-
 Seq = Hashable
 """A handle of one token sequence inside an engine; opaque to everybody else."""
 
@@ -67,8 +66,7 @@ class Message:
 class Sampling:
     """How the next token is drawn; the order of the chain is llama.cpp's own.
 
-    The defaults are DeepSeek's advice for R1 and its distills (temperature 0.6, top-p 0.95);
-    everything else is off.
+    The defaults are DeepSeek's advice for R1 and its distills; everything else is off.
     """
 
     temperature: float = 0.6
@@ -192,8 +190,7 @@ class BudgetEvent:
 class Chunk(NamedTuple):
     """What one engine step did to one sequence: ids and bytes, never half-decoded text.
 
-    The last sampled token is pending: it enters the context only with the next step, so it
-    can still be withdrawn or replaced.
+    The last sampled token is pending until the next step: it can still be withdrawn or replaced.
     """
 
     seq: Seq
@@ -263,13 +260,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AppliedAdapter:
-    """A LoRA adapter that a trace went through."""
+    """A LoRA adapter that a trace went through: its file's name and hash, and its scale."""
 
     file: str
-    """What its file is called."""
     sha256: str
     scale: float
-    """What its weights were multiplied by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +287,6 @@ class Trace:
     budget_events: tuple[BudgetEvent, ...] = ()
     """What happened to the budget meanwhile, in order."""
     adapters: tuple[AppliedAdapter, ...] = ()
-    """What the model went through beside its own weights."""
 
     @property
     def thought(self) -> str:

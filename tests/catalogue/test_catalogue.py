@@ -69,7 +69,10 @@ def test_every_model_thinks_in_a_dialect_that_exists() -> None:
 @pytest.mark.parametrize("name", SHIPPED.models)
 def test_every_model_can_be_had_and_checked(name: str) -> None:
     model = SHIPPED.model(name)
-    assert model.builtin or re.fullmatch(r"[\w.-]+/[\w.-]+", model.repository)
+    assert model.builtin or model.package or re.fullmatch(r"[\w.-]+/[\w.-]+", model.repository)
+    if model.package is not None:
+        assert re.fullmatch("[0-9a-f]{64}", model.package.sha256)
+        assert model.package.extra
     if model.builtin:
         assert builtin_path(model.builtin).is_file()
     for quant, gguf in model.ggufs.items():
@@ -85,7 +88,7 @@ def test_every_model_can_be_had_and_checked(name: str) -> None:
 
 def test_it_tells_of_every_model_that_ponder_is_for() -> None:
     assert set(SHIPPED.models) == {
-        "ponder-tiny", "r1-1.5b", "r1-7b", "r1-8b", "r1-14b", "r1-32b", "r1-70b",
+        "ponder-tiny", "ponder-smol", "r1-1.5b", "r1-7b", "r1-8b", "r1-14b", "r1-32b", "r1-70b",
         "s1-32b", "s1.1-32b", "r1-671b", "r1-zero-671b",
     }  # fmt: skip
     assert SHIPPED.api("o1").output > SHIPPED.api("deepseek-r1").output > 0

@@ -82,7 +82,7 @@ def test_json_tells_places_settings_and_what_is_set(
     assert told["set"] == ["system", "budget.cap", "tui.keys.answer.now"]
     assert list(told["paths"]) == ["config", "models", "history", "themes", "cache"]
     assert told["paths"]["config"] == str(file)
-    assert told["settings"] == msgspec.to_builtins(read(file))
+    assert told["settings"] == msgspec.json.decode(msgspec.json.encode(read(file)))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,10 @@ def test_a_fresh_machine_has_the_builtin_model_and_names_for_the_rest() -> None:
         "built in",
         SHIPPED.models["ponder-tiny"],
     )
-    assert all((entry.path, entry.origin) == (None, "catalogue") for entry in listed[1:])
+    packaged = [entry for entry in listed if entry.model and entry.model.package]
+    assert {(entry.name, entry.origin) for entry in packaged} == {("ponder-smol", "package")}
+    others = [entry for entry in listed[1:] if entry not in packaged]
+    assert all((entry.path, entry.origin) == (None, "catalogue") for entry in others)
 
 
 def test_a_fetched_file_of_the_catalogue_is_here_under_its_name(folder: Path) -> None:

@@ -38,6 +38,7 @@ from ponder.types import Budget, Sampling
 EVERYTHING = """
 model = "r1-7b"
 system = "Be brief."
+lora = ["fine.gguf", 'C:\\tuned.gguf:0.5']
 
 [budget]
 cap = 1000
@@ -94,6 +95,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert read_back == Settings(
         model="r1-7b",
         system="Be brief.",
+        lora=("fine.gguf", r"C:\tuned.gguf:0.5"),
         budget=BudgetSettings(cap=1000, floor=10, answer_reserve=100, max_answer=200),
         sampling=SamplingSettings(
             temperature=0.5,

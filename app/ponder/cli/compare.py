@@ -12,7 +12,14 @@ import click
 
 from ponder import paths
 from ponder.cli.completing import models
-from ponder.cli.reading import load_llama_cpp, progress, reading_options, running, text_of
+from ponder.cli.reading import (
+    load_llama_cpp,
+    progress,
+    read_alone,
+    reading_options,
+    running,
+    text_of,
+)
 from ponder.errors import InputError, UnsupportedModel
 from ponder.printable import safe
 from ponder.settings import Settings, read
@@ -98,7 +105,8 @@ def app(
     parse(budget)
     if html is not None:
         document.check(html, force)
-    files = [find(name, catalogue()).path for name in (base, other)]
+    entries = [find(name, catalogue()) for name in (base, other)]
+    files = [entry.path if no_text else read_alone(entry) for entry in entries]
     silent = quiet or as_json
     figures: TextFigures | None = None
     assert files[0] is not None and files[1] is not None
@@ -143,9 +151,13 @@ def _size(file: Path) -> int:
 
 
 def _settings(gpu_layers: int | None, threads: int | None) -> Settings:
+    import msgspec
+
     from ponder.cli.options import with_options
 
-    return with_options(read(paths.config_file()), {"gpu_layers": gpu_layers, "threads": threads})
+    # Adapters of the settings would change one of the two, and only where it is asked.
+    own = msgspec.structs.replace(read(paths.config_file()), lora=())
+    return with_options(own, {"gpu_layers": gpu_layers, "threads": threads})
 
 
 def _questions(seed: int, count: int) -> list[Question]:

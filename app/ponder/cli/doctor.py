@@ -50,6 +50,7 @@ def app(as_json: bool) -> int:
             "llama_cpp_python": _binding_version(),
             "llama_cpp": asdict(verdict),
             "tokens_per_second": round(speed, 1),
+            "packages": _packages(),
             "offline": list(offline.layers()),
             "settings_problem": problem,
             "catalogue_problem": wrong.message if wrong is not None else "",
@@ -80,6 +81,8 @@ def _print(
         _line(True, "features", _features(verdict.system))
     if verdict.works:
         _line(speed > 0, "built-in", f"ponder-tiny decodes {speed:,.0f} tokens a second")
+    for told in _packages():
+        _line(True, "package", told)
     _line(True, "network", ", ".join(offline.layers()) or "open; ponder --offline refuses it")
     _line(not problem, "settings", problem or _place(paths.config_file()))
     told = catalogue_problem or _place(paths.user_catalogue())
@@ -87,6 +90,20 @@ def _print(
     for text in advice:
         click.echo()
         click.echo(safe(text))
+
+
+def _packages() -> list[str]:
+    """The Python packages that models are made of, here or not: none of them is needed."""
+    from ponder.catalogue import catalogue
+    from ponder.library import packaged
+
+    told = []
+    for name, model in catalogue().models.items():
+        if (package := model.package) is not None:
+            place = packaged.place(package)
+            there = f"{place}" if place else f"not installed ({packaged.remedy(package)})"
+            told.append(f"{package.name}, the base of {name}: {there}")
+    return told
 
 
 def _place(path: Path) -> str:

@@ -13,6 +13,7 @@ from ponder.cli.reading import (
     Source,
     load_llama_cpp,
     progress,
+    read_alone,
     reading_options,
     running,
     text_of,
@@ -65,7 +66,7 @@ def app(
 
     document.check(output, force)
     entry = find(model, catalogue())
-    assert entry.path is not None
+    file = read_alone(entry)
     if from_history:
         if text is not None:
             raise InputError(
@@ -76,7 +77,7 @@ def app(
         source = text_of(text)
     with progress(quiet or as_json, "reading") as tell:
         matrix = compute(
-            entry.path,
+            file,
             source.text,
             source.name,
             running=running(gpu_layers, threads),

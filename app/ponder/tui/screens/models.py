@@ -39,7 +39,7 @@ from ponder.tui.widgets.work import WorkView
 if TYPE_CHECKING:
     from ponder.tui.app import PonderApp
 
-_OURS = ("built in", "pulled", "imported", "quantized", "models folder")
+_OURS = ("built in", "package", "pulled", "imported", "quantized", "models folder")
 """Who puts a model where its name is enough to find it."""
 
 
@@ -210,7 +210,9 @@ class ModelScreen(ModalScreen[str | None]):
         self._choose(self._entries[int(message.option_id or 0)])
 
     def _choose(self, entry: Entry) -> None:
-        if entry.path is None:
+        if entry.path is None and entry.model is not None and entry.model.package is not None:
+            self.ponder.warn(entry.missing())
+        elif entry.path is None:
             self._offer(entry)
         else:
             known = entry.model is not None or entry.origin in _OURS
