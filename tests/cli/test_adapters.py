@@ -174,9 +174,11 @@ def test_smollm2_thinks_in_turns(
     home.mkdir()
     files.adapter_of(home / "mine.gguf", smollm, 1)
     (home / "models.toml").write_text(_SMOL.format(smollm.name))
+    # It would end its turn at once.
+    floor = ("--floor", budget) if budget == "16" else ()
     out, _ = say(
-        capfd, "ask", "--model", "mine", "--budget", budget, "--max-answer", "8", "--temperature", "0",
-        "--json", "--ctx", "512", "Tell me a long story."
+        capfd, "ask", "--model", "mine", "--budget", budget, "--max-answer", "8", "--json",
+        "--temperature", "0", "--ctx", "512", *floor, "12 + 30",
     )  # fmt: skip
     trace = json.loads(out.splitlines()[-1])["trace"]
     said = "".join(s["text"] for s in trace["spans"])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ponder.types import (
     AnswerEnd,
+    AppliedAdapter,
     Budget,
     BudgetChange,
     BudgetEvent,
@@ -25,6 +26,7 @@ spans = st.builds(Span, st.sampled_from(Channel), texts, st.booleans())
 seconds = st.floats(allow_nan=False)
 counts = st.integers(min_value=0)
 events = st.builds(BudgetEvent, st.sampled_from(BudgetChange), counts, counts)
+adapters = st.builds(AppliedAdapter, st.text(), st.text(), st.floats(-100, 100))
 samplings = st.builds(Sampling, temperature=seconds, top_k=counts, seed=counts)
 budgets = st.builds(Budget, cap=st.none() | counts, floor=counts, thinking=st.booleans())
 traces = st.builds(
@@ -39,6 +41,7 @@ traces = st.builds(
     usage=st.builds(Usage, think=counts, wasted=counts, decode_seconds=seconds, seconds=seconds),
     sampling=samplings,
     budget_events=st.lists(events, max_size=4).map(tuple),
+    adapters=st.lists(adapters, max_size=2).map(tuple),
 )
 
 

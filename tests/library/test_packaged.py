@@ -49,7 +49,6 @@ def test_without_the_package_it_says_how_to_get_it() -> None:
     with pytest.raises(InputError) as refused_to_fetch:
         choosing.wanted(packages.NAME, catalogue())
     assert "pipx inject" in refused_to_fetch.value.hint
-    assert packages.NAME not in checkable(catalogue())
     # What it needs is told all the same: from a shape it would be, of which this one has none.
     with pytest.raises(InputError, match="is not known"):
         fit.advise(entry, Wish(), LAPTOP)
@@ -89,7 +88,8 @@ def test_its_file_is_hashed_once(base: Path, home: Path, monkeypatch: pytest.Mon
 
 def test_it_is_verified_with_its_adapters(base: Path) -> None:
     adapter = packages.describe()
-    assert packages.NAME in checkable(catalogue())
+    # By name alone: ponder did not bring it.
+    assert packages.NAME not in checkable(catalogue())
     verdicts = check(packages.NAME, catalogue())
     assert [(v.path, v.right, bool(v.expected)) for v in verdicts] == [
         (base, True, True),

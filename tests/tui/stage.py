@@ -18,7 +18,7 @@ from ponder.thinking.effort import Wish
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.tui.app import PonderApp
-from ponder.types import Chunk, Dialect, Sampling, Seq
+from ponder.types import AppliedAdapter, Chunk, Dialect, Sampling, Seq
 from scripted import TAGGED, TAGS
 
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
@@ -167,6 +167,8 @@ class Opener:
         """What was to be opened."""
         self.refusals: dict[str, PonderError] = {}
         """Why a model cannot be opened, by its name."""
+        self.adapters: tuple[AppliedAdapter, ...] = ()
+        """What the models go through that are opened from now on."""
         self.finished = 0
         """How often opening has come to an end, whichever."""
         self.gate = threading.Event()
@@ -206,7 +208,7 @@ class Opener:
         ticks = count()
         runner = Runner(engine, resolve(self._dialect, self.vocab), lambda: next(ticks) * 0.005)
         chat = ChatTemplate(TEMPLATE, self.vocab)
-        session = Session(runner, chat, trim=True)
+        session = Session(runner, chat, trim=True, adapters=self.adapters)
         return Assembled(session, engine, name, self._note, Sampling())
 
 

@@ -41,7 +41,7 @@ async def test_what_is_here_is_listed_first_and_the_current_one_is_marked(seven:
     opener = Opener()
     async with playing(staged(opener), opener, (120, 40)) as play:
         dialog = await opened(play)
-        assert names(play)[:3] == ["ponder-tiny", "r1-7b", "mine"]
+        assert names(play)[:4] == ["ponder-tiny", "ponder-smol", "r1-7b", "mine"]
         assert "r1-1.5b" in names(play)
         highlighted = dialog.query_one(OptionList).highlighted_option
         assert highlighted is not None

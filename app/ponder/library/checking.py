@@ -15,12 +15,12 @@ from ponder.library.watching import Tell, nothing
 
 
 def checkable(catalogue: Catalogue) -> list[str]:
-    """Names of all models that ponder knows the hashes of: locked ones, pinned files, packages'."""
+    """Names of all models that ponder knows the hashes of: locked ones, and pinned files."""
     named = list(locks.read_all())
     named += [
         entry.name
         for entry in entries(catalogue)
-        if entry.origin in ("models folder", "package") and _pin(entry) and entry.name not in named
+        if entry.origin == "models folder" and _pin(entry) and entry.name not in named
     ]
     return named
 

@@ -31,7 +31,6 @@ from ponder.history.records import Conversation as Record
 from ponder.history.records import Turn
 from ponder.history.store import History
 from ponder.printable import safe
-from ponder.receipt import named
 from ponder.settings import Settings
 from ponder.thinking.effort import Wish
 from ponder.tui import pump, themes
@@ -244,6 +243,7 @@ class PonderApp(App[int]):
         self.model = name
         about = opened.about if opened.note or opened.adapters else ""
         self.chat.query_one(Conversation).note(safe(about))
+        self._tell_change()
 
     def trouble(self, error: PonderError | None) -> None:
         """Without a model the app stays open, and says what to do."""
@@ -313,13 +313,12 @@ class PonderApp(App[int]):
         finally:
             self.opening = False
             self.chat.ready()
-        now = self.dialogue.assembled
-        if turns and now is not None:
-            last, then = turns[-1], turns[-1].trace.adapters if turns[-1].trace else now.adapters
-            was, will = named(last.model, then), named(now.name, now.adapters)
-            if (last.model, then) != (now.name, now.adapters):
-                told = f"{was} answered last here; {will} will answer next."
-                self.notify(safe(told), markup=False)
+        self._tell_change()
+
+    def _tell_change(self) -> None:
+        told = self.dialogue.change()
+        if told:
+            self.notify(safe(told), markup=False)
 
     def _history_trouble(self, error: HistoryError | None) -> None:
         self.chat.query_one(StatusLine).unsaved = error is not None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ponder.errors import EngineError, PonderError
+from ponder.receipt import named
 from ponder.types import (
     AnswerEnd,
     Budget,
@@ -72,6 +73,8 @@ class Dialogue:
         self._now = now
         self._seed = seed
         self._conversation: Slot | None = None
+        self._taken_up: Turn | None = None
+        """The last turn of a conversation of the past, until it is known who answers next."""
 
     # -- whom it asks -------------------------------------------------------------------
 
@@ -94,16 +97,32 @@ class Dialogue:
 
     def renew(self) -> None:
         """Begin another conversation; this one stays in the history."""
-        self._conversation = None
+        self._conversation = self._taken_up = None
         self.messages = []
 
     def resume(self, conversation: int, turns: Sequence[Turn]) -> None:
         """Take up a conversation of the past."""
         self._conversation = self.recorder.existing(conversation)
+        self._taken_up = turns[-1] if turns else None
         self.messages = []
         for turn in turns:
             if turn.trace is not None:
                 self._remember(turn.question, turn.trace)
+
+    def change(self) -> str:
+        """Who answered last and who will answer next, where that is not the same; told once, and
+        not before there is a model."""
+        last, now = self._taken_up, self.assembled
+        if last is None or now is None:
+            return ""
+        self._taken_up = None
+        then = last.trace.adapters if last.trace is not None else now.adapters
+        if (last.model, then) == (now.name, now.adapters):
+            return ""
+        was, will = named(last.model, then), named(now.name, now.adapters)
+        if was == will:
+            return f"The files of the adapters of {will} are not those that answered last here."
+        return f"{was} answered last here; {will} will answer next."
 
     # -- asking ---------------------------------------------------------------------------
 
