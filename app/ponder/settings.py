@@ -99,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = "ponder-tiny"
     """Model that is asked where none is named: a name of `ponder models`, or a path."""
     lora: tuple[str, ...] = ()
-    """LoRA adapters of that model, each FILE or FILE:SCALE; another model goes without them."""
+    """LoRA adapters of `model`, each FILE or FILE:SCALE; another model goes without them."""
     system: str = ""
     """System prompt; R1 works best without one."""
     budget: BudgetSettings = BudgetSettings()

@@ -15,7 +15,7 @@ import pytest
 
 import lora_files as files
 from ponder.engines.llama import LlamaConfig, LlamaEngine
-from ponder.errors import EngineError, PonderError
+from ponder.errors import EngineError, NotAModel, PonderError
 from ponder.lora import Adapter
 from ponder.types import Sampling
 
@@ -160,6 +160,12 @@ def test_an_adapter_of_the_embedding_is_what_merging_it_would_be(tmp_path: Path)
     wanted_words, wanted = of(merged)
     assert np.abs(logits - wanted).max() < CLOSE
     assert words == wanted_words
+
+
+def test_an_adapter_is_no_model(made: Files) -> None:
+    with pytest.raises(NotAModel, match="is an adapter") as refused:
+        LlamaEngine(made.first)
+    assert f"--lora {made.first}" in refused.value.hint
 
 
 def test_a_cut_file_ends_in_an_error_with_llama_cpps_own_words(made: Files) -> None:

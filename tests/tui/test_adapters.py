@@ -19,8 +19,10 @@ async def test_a_receipt_and_the_history_tell_of_an_adapter() -> None:
     opener = Opener()
     opener.adapters = (HALF,)
     async with playing(staged(opener), opener, (120, 50)) as play:
+        await play.loaded()
+        await play.until(lambda: "r1-7b with fine.gguf x 0.5" in painted(play.app))
         await play.ask()
-        assert "r1-7b with fine.gguf x 0.5" in painted(play.app)
+        assert "LoRA fine.gguf x 0.5" in play.receipt
         play.written()
         with History(play.history) as history:
             (turn,) = history.turns(1)

@@ -93,6 +93,11 @@ def load(path: Path, config: LlamaConfig, on_progress: Callable[[float], None] |
     """
     _check(config)
     header = read_header(path)
+    if header.facts.get("general.type") == "adapter":
+        raise NotAModel(
+            f"{path.name} is an adapter, and no model of its own.",
+            f"Ask the model that it was trained on: --model MODEL --lora {path}",
+        )
     if header.facts.get("tokenizer.ggml.model") == "none":
         raise _mute(path)
     lora.check(config.adapters, path, header)
