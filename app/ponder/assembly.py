@@ -101,9 +101,9 @@ def open_session(
     if entry.path is None:
         raise entry.missing()
     # Adapters fit one model: those of the settings belong to the one that the settings name.
-    named = settings.lora if asked == settings.model else ()
-    adapters = lora.distinct((*entry.adapters, *map(lora.parse, named)))
-    if entry.model is not None and entry.model.package is not None:
+    chosen = settings.lora if asked == settings.model else ()
+    adapters = lora.distinct((*entry.adapters, *map(lora.parse, chosen)))
+    if entry.origin == "package" and entry.model is not None and entry.model.package is not None:
         packaged.see_that_it_is_right(entry.model.package, entry.path)
     if choices.dialect is not None:
         catalogue.dialect(choices.dialect)

@@ -11,6 +11,7 @@ from ponder import paths
 from ponder.catalogue import Catalogue, shipped, source
 from ponder.errors import NotAModel, UnknownName
 from ponder.library.local import Entry, builtin_path, entries, entry_of, find
+from ponder.lora import Adapter
 
 SHIPPED = shipped()
 R1_7B = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"
@@ -232,6 +233,35 @@ def test_a_model_without_a_published_file_says_how_to_make_or_where_to_put_one(
     assert "s1-32b.gguf" in refused.value.hint
     (folder / "s1-32b.gguf").touch()
     assert find("s1-32b", SHIPPED).path == folder / "s1-32b.gguf"
+
+
+def test_one_file_has_two_names_and_one_of_them_goes_through_an_adapter(
+    folder: Path, home: Path
+) -> None:
+    (folder / R1_7B).touch()
+    shape = """
+    [models.mine]
+    title = "Mine"
+    dialect = "r1"
+    parameters = 7.62
+    context = 131072
+    licences = ["MIT"]
+    sampling = { temperature = 0.6, top_p = 0.95 }
+    adapters = [{ file = "fine.gguf", scale = 0.5 }, { file = "/else/where.gguf" }]
+    [models.mine.ggufs.Q4_K_M]
+    repository = "bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF"
+    file = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"
+    """
+    (home / "models.toml").write_text(shape)
+    known = SHIPPED.with_file(home / "models.toml")
+    plain, mine = find("r1-7b", known), find("mine", known)
+    assert plain.path == mine.path == folder / R1_7B
+    assert plain.adapters == ()
+    assert mine.adapters == find("mine:Q4_K_M", known).adapters
+    assert mine.adapters == (
+        Adapter(home / "fine.gguf", 0.5),
+        Adapter(Path("/else/where.gguf"), 1.0),
+    )
 
 
 def test_every_builtin_model_is_there() -> None:

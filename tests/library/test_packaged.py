@@ -104,7 +104,8 @@ def test_it_is_verified_with_its_adapters(base: Path) -> None:
     assert [v.right for v in check(packages.NAME, catalogue())] == [True, False]
     adapter.unlink()
     assert [v.right for v in check(packages.NAME, catalogue())] == [True, False]
-    assert "weights-of-a-test" in remedy(packages.NAME, catalogue())
+    assert remedy(packages.NAME, catalogue()) == "packed: install weights-of-a-test again"
+    assert remedy(adapter.name, catalogue()).startswith("taught.gguf: fetch it again")
 
 
 def test_nothing_of_it_is_ponders_to_delete(base: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ponder.catalogue import catalogue
 from ponder.engines.replay import ByteVocabulary
 from ponder.errors import InputError, UnsupportedModel
+from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate, without_thinking
 from ponder.types import Dialect, Message, Vocabulary
 from real_vocab import r1, smollm2, tiny
@@ -107,6 +108,11 @@ def test_the_builtin_model_is_asked_as_r1_and_told_to_think(
 def test_smollm2_is_asked_in_chatml(messages: list[Message], text: str) -> None:
     template = own(smollm2())
     assert template.text(messages, TODAY) == text
+    # The thinking is a turn of its own, right behind the assistant's heading.
+    opened = resolve(catalogue().dialect("smol"), smollm2()).opened(
+        template.tokens(messages, TODAY)
+    )
+    assert b"".join(map(smollm2().piece, opened)).decode() == f"{text}<|im_start|>think\n"
     # <|im_start|> is also its BOS, and begins the prompt once as it is.
     ids = template.tokens(messages, TODAY)
     assert ids == tuple(smollm2().encode(text, special=True))

