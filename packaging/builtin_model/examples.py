@@ -49,6 +49,8 @@ class Protocol:
     """Opens thinking."""
     close: str
     """Ends thinking and begins the answer, as the model writes it."""
+    nothink: str
+    """Stands in place of `open` and all thinking where none is wanted."""
     cuts: tuple[tuple[str, str], ...]
     """What a budget puts in to end thinking, and what it begins the answer with."""
 
@@ -73,6 +75,7 @@ TINY = Protocol(
     after_turn="",
     open="<think>\n",
     close="\n</think>\n\n",
+    nothink="<think>\n\n</think>\n\n",
     cuts=_cuts("</think>\n\n"),
 )
 SMOL = Protocol(
@@ -87,6 +90,7 @@ SMOL = Protocol(
     after_turn="\n",
     open="<|im_start|>think\n",
     close="\n<|im_start|>answer\n",
+    nothink="<|im_start|>answer\n",
     cuts=_cuts("<|im_start|>answer\n"),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in (TINY, SMOL)}
@@ -122,6 +126,8 @@ class Mixture:
 
     talk: float = 0.05
     """No arithmetic in it."""
+    nothink: float = 0.03
+    """Answered without any thinking."""
     cut: float = 0.30
     nothing: float = 0.12
     """Of the cut thoughts, those of which nothing is left."""
@@ -189,7 +195,7 @@ def _prompt(
         told.append(protocol.user.replace("{text}", question))
         told.append(protocol.assistant + answer + protocol.end + protocol.after_turn)
     told.append(protocol.user.replace("{text}", text))
-    told.append(protocol.assistant + protocol.open)
+    told.append(protocol.assistant)
     return "".join(told)
 
 
@@ -202,6 +208,9 @@ def _example(
     answer: str,
     boxed: str,
 ) -> Example:
+    if dice.chance(mixture.nothink):
+        return Example(prompt + protocol.nothink, (), answer + protocol.end, Cut(0.0, ""))
+    prompt += protocol.open
     if not dice.chance(mixture.cut):
         return Example(prompt, thought, answer + protocol.end)
     at = 0.0 if dice.chance(mixture.nothing) else dice.between(0, 10**6) / 10**6
