@@ -20,6 +20,8 @@ from itertools import islice
 from pathlib import Path
 
 STARTED = time.monotonic()
+_WRITING = 15
+"""Seconds that training leaves before a deadline."""
 
 # The folder is run by its path and is no part of the wheel: its parent is where it is found.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -57,8 +59,8 @@ def train(options: argparse.Namespace) -> None:
 
     if options.smoke:
         options.hidden, options.layers, options.kv_heads, options.ffn = 2 * HEAD, 2, 1, 256
-        options.batch, options.steps, options.workers, options.fresh = 2, 20, 1, 4
-        options.compile, options.log_every = False, 5
+        options.batch, options.steps, options.workers = 2, 20, 1
+        options.compile, options.log_every, options.fresh = False, 5, min(options.fresh, 4)
     tokenizer = vocabulary.load(options.tokenizer)
     shape = Shape(
         vocabulary=tokenizer.get_vocab_size(),
@@ -69,7 +71,6 @@ def train(options: argparse.Namespace) -> None:
         ffn=options.ffn,
     )
     plan = Plan(
-        seconds=options.seconds,
         batch=options.batch,
         long_share=options.long_share,
         muon_rate=options.muon_rate,
@@ -95,12 +96,18 @@ def train(options: argparse.Namespace) -> None:
         say(f"{trainer.parameters():,} parameters on {trainer.device}, {options.workers} workers")
         trainer.warm_up()
         say("warm")
-        told = trainer.train(feed)
+        seconds = options.seconds
+        if options.deadline:
+            # The checkpoint takes some seconds; measuring gets what is left, if any.
+            seconds = min(seconds, STARTED + options.deadline - time.monotonic() - _WRITING)
+        told = trainer.train(feed, seconds)
     told["tokenizer"] = hashlib.sha256(options.tokenizer.read_bytes()).hexdigest()
     checkpoint.write(options.folder, trainer.model, tokenizer, told)
     say(f"{told['steps']} steps, {told['tokens'] / 1e6:.1f} M tokens in {told['seconds']} s")
     say(f"rows used: {told['rows']}")
     say(f"checkpoint in {options.folder}")
+    # What training took on the GPU makes room for measuring.
+    del trainer
     if options.fresh or options.questions:
         measure(options)
 
@@ -108,7 +115,7 @@ def train(options: argparse.Namespace) -> None:
 def measure(options: argparse.Namespace) -> None:
     """Ask a checkpoint questions; print how many it answers, and write what it says wrongly."""
     from builtin_model import checkpoint
-    from builtin_model.measuring import Examiner, fresh, ready, read_tasks
+    from builtin_model.measuring import Examiner, fresh, read_tasks, ready
     from builtin_model.measuring import measure as measured
 
     model, tokenizer = checkpoint.read(options.folder)

@@ -36,7 +36,8 @@ def marked(ids: Sequence[int], learned: NDArray[np.bool_], dtype: np.dtype[Any])
 
 def ids_of(tokens: Marked) -> Marked:
     """Return the ids, marks taken off."""
-    return tokens & np.iinfo(tokens.dtype).max
+    ids: Marked = tokens & np.iinfo(tokens.dtype).max
+    return ids
 
 
 def learned_of(tokens: Marked) -> NDArray[np.bool_]:
@@ -130,4 +131,5 @@ class Encoder:
         before = np.append(before, before[-1])
         first = np.searchsorted(borders, starts, side="right")
         last = np.searchsorted(borders, ends - 1, side="right")
-        return np.equal(before[last + 1], before[first])
+        marks: NDArray[np.bool_] = before[last + 1] == before[first]
+        return marks

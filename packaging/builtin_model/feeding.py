@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import tempfile
 import time
 from collections import deque
@@ -46,7 +47,7 @@ _PAUSE = 0.05
 
 
 class WorkerDied(RuntimeError):
-    """A process that makes rows ended before it was told to."""
+    """All processes that make rows ended before they were told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Rows:
     batch: int
     """Rows in a batch."""
     share: float
-    """Of all tokens that are made, how many are in rows of this kind; shares add up to 1."""
+    """Of all shards that are made, how many are of this kind; shares add up to 1."""
     ahead: int
     """Shards that may lie unread; what is wanted late is made early and needs many."""
 
@@ -146,11 +147,15 @@ class Feed:
                 worker.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def died(self) -> int:
+        """Count the workers that failed; the others go on."""
+        return sum(worker.exitcode is not None for worker in self._workers)
+
     def batches(self, length: int) -> Iterator[Marked]:
         """Yield batches without end: arrays of `batch` rows of `length` + 1 tokens.
 
         Raises:
-            WorkerDied: a worker failed; what went wrong stands on stderr.
+            WorkerDied: nothing is left to read, and nobody makes more; why stands on stderr.
 
         """
         (batch,) = (rows.batch for rows in self._recipe.rows if rows.length == length)
@@ -167,19 +172,20 @@ class Feed:
                 use.waited += time.perf_counter() - since
                 use.shards += 1
                 use.most = max(use.most, 1)
-                kept.append((1, fresh))
+                if self._uses > 1:
+                    kept.append((1, fresh))
                 return fresh
-            if kept and kept[0][0] < self._uses:
+            if kept:
                 times, shard = kept.popleft()
                 use.waited += time.perf_counter() - since
                 use.again += 1
                 use.most = max(use.most, times + 1)
-                kept.append((times + 1, shard))
+                if times + 1 < self._uses:
+                    kept.append((times + 1, shard))
                 # Other neighbours in the batch this time.
                 return shard[self._dice.permutation(len(shard))]
-            for worker in self._workers:
-                if worker.exitcode is not None:
-                    raise WorkerDied(f"{worker.name} ended with exit status {worker.exitcode}")
+            if self.died() == len(self._workers):
+                raise WorkerDied("no process that makes rows is left; stderr says why")
             time.sleep(_PAUSE)
 
     def _fresh(self, length: int) -> Marked | None:
@@ -193,21 +199,27 @@ class Feed:
 
 def work(recipe: Recipe, number: int, folder: Path, stop: Event) -> None:
     """Make shards until told to stop: the whole life of a worker."""
+    # Ctrl-C is for the trainer, which then tells its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The process that feeds the GPU comes first.
+    os.nice(5)
+    parent = multiprocessing.parent_process()
+
+    def ended() -> bool:
+        return stop.is_set() or (parent is not None and not parent.is_alive())
+
     try:
-        # The process that feeds the GPU comes first.
-        os.nice(5)
-        _make(recipe, number, folder, stop)
-    except KeyboardInterrupt:
-        return
-    except FileNotFoundError:
-        if folder.exists():
-            raise
+        _make(recipe, number, folder, ended)
+    finally:
+        if not stop.is_set() and ended():
+            # Killed, it could not tidy up.
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make(recipe: Recipe, number: int, folder: Path, stop: Event) -> None:
+def _make(recipe: Recipe, number: int, folder: Path, ended: Callable[[], bool]) -> None:
     tokenizer = vocabulary.load(recipe.tokenizer)
     encoder = Encoder.of(tokenizer, recipe.protocol.close)
-    fill = tokenizer.token_to_id(recipe.protocol.end)
+    (fill,) = tokenizer.encode(recipe.protocol.end, add_special_tokens=False).ids
     # Seeds of workers, and of runs with other seeds, must not meet.
     dice = random.Random(f"{recipe.seed}/{number}")
     examples = recipe.source(dice.getrandbits(48), recipe.protocol)
@@ -216,16 +228,16 @@ def _make(recipe: Recipe, number: int, folder: Path, stop: Event) -> None:
     ready: dict[int, list[Marked]] = {rows.length: [] for rows in kinds}
     made = {rows.length: 0 for rows in kinds}
     shards = 0
-    while not stop.is_set():
+    while not ended():
         wanted = [rows for rows in kinds if _unread(folder, rows.length) < rows.ahead]
         if not wanted:
             time.sleep(_PAUSE)
             continue
-        # The kind that is most behind its share.
-        rows = min(wanted, key=lambda rows: made[rows.length] / rows.share)
+        # The kind that one more shard brings least beyond its share.
+        rows = min(wanted, key=lambda rows: (made[rows.length] + 1) / rows.share)
         waiting = ready[rows.length]
         size = rows.batch * recipe.batches
-        while len(waiting) < size and not stop.is_set():
+        while len(waiting) < size and not ended():
             for sequence in encoder.encode(list(islice(examples, _DRAWN))):
                 # One that is too long for this row is kept for the shortest that holds it.
                 room = max(len(sequence), rows.length + 1)
@@ -236,7 +248,7 @@ def _make(recipe: Recipe, number: int, folder: Path, stop: Event) -> None:
         if len(waiting) >= size:
             _write(folder / f"{rows.length}-{shards:06}-{number:03}.npy", waiting[:size])
             del waiting[:size]
-            made[rows.length] += size * rows.length
+            made[rows.length] += 1
             shards += 1
 
 

@@ -109,7 +109,7 @@ class Thread:
         if not self.thinking:
             return chosen
         ending = chosen in (self._tags.end, self._tags.stop)
-        if self.thought >= self._budget or chosen == self._tags.stop and not self._waits:
+        if self.thought >= self._budget or (chosen == self._tags.stop and not self._waits):
             self.cut = True
             self._forced.extend(self._tags.close)
         elif ending and self._waits:

@@ -30,6 +30,7 @@ BUDGETS = (16, 32, 64, 128, 256)
 WAITS = (1, 2, 4)
 SAMPLES = 8
 TEMPERATURE = 0.6
+_NATURAL = Force()
 _AT_ONCE = 4096
 """Rows that are decoded together."""
 _WRONG = 40
@@ -41,7 +42,8 @@ class Task:
     """A question with its answer, and what was said before."""
 
     question: str
-    answer: str
+    answer: str | None
+    """None: there is nothing to reckon, and no number should be boxed."""
     kind: str
     earlier: tuple[tuple[str, str], ...] = ()
     """Questions and answers."""
@@ -88,7 +90,7 @@ def read_tasks(file: Path) -> list[Task]:
     return [
         Task(
             one["question"],
-            str(one["answer"]),
+            one["answer"] if one["answer"] is None else str(one["answer"]),
             one["kind"],
             tuple((asked, answered) for asked, answered in one.get("earlier", ())),
         )
@@ -111,7 +113,7 @@ class Examiner:
         self._tokenizer = tokenizer
         self._protocol = protocol
         self._tags = Tags.of(protocol, tokenizer)
-        self._end: str = tokenizer.id_to_token(self._tags.end)
+        self._end = str(tokenizer.id_to_token(self._tags.end))
         self._deadline = deadline
 
     def ask(
@@ -122,9 +124,7 @@ class Examiner:
         for start in range(0, len(jobs), _AT_ONCE):
             part = jobs[start : start + _AT_ONCE]
             prompts = [
-                self._tokenizer.encode(
-                    _prompt(self._protocol, task), add_special_tokens=False
-                ).ids
+                self._tokenizer.encode(_prompt(self._protocol, task), add_special_tokens=False).ids
                 for task, _ in part
             ]
             context = self._model.shape.context
@@ -143,10 +143,12 @@ class Examiner:
     def _read(self, task: Task, thread: Thread) -> Said:
         text = self._tokenizer.decode(thread.tokens, skip_special_tokens=False)
         text = text.removesuffix(self._protocol.end)
-        answer = read_answer(text.rpartition(self._end)[2])
-        if thread.thinking:
-            answer = None
-        right = same_answer(answer, task.answer)
+        told = "" if thread.thinking else text.rpartition(self._end)[2]
+        answer = read_answer(told)
+        if task.answer is None:
+            right = not thread.thinking and "\\boxed" not in told
+        else:
+            right = same_answer(answer, task.answer)
         return Said(task, thread.thought, thread.cut, text, answer, right)
 
 
@@ -164,7 +166,7 @@ def _prompt(protocol: Protocol, task: Task) -> str:
 class _Setting:
     name: str
     tasks: Sequence[Task]
-    force: Force = Force()
+    force: Force = _NATURAL
     temperature: float = 0.0
 
 
@@ -225,9 +227,13 @@ def _figures(said: Sequence[Said], sampled: bool) -> dict[str, Any]:
 
 
 def _agreed(group: Sequence[Said]) -> bool:
-    """Tell whether the most common answer is right; of equals, the one that came first."""
-    votes = Counter(one.answer for one in group if one.answer is not None)
-    return bool(votes) and same_answer(votes.most_common(1)[0][0], group[0].task.answer)
+    """Tell whether the most common answer is right; of equals, the one that came first.
+
+    No answer is one too, and never right.
+    """
+    votes = Counter(one.answer for one in group)
+    agreed, _ = votes.most_common(1)[0]
+    return next(one.right for one in group if one.answer == agreed)
 
 
 def _percent(rights: Sequence[bool]) -> float:
@@ -257,8 +263,9 @@ def _told(setting: str, said: Said) -> dict[str, Any]:
 
 def ready(model: LanguageModel) -> LanguageModel:
     """Return the model as it is shipped, weights in bfloat16; on the GPU if there is one."""
-    model = model.to(torch.bfloat16).eval()
-    if torch.cuda.is_available():
-        return model.to("cuda")
-    # Slow and without need on a processor: the same weights, reckoned in float32.
-    return model.float()
+    # On a processor bfloat16 is slow: the same weights, reckoned in float32.
+    torch.cuda.empty_cache()
+    for_gpu = torch.cuda.is_available()
+    model.to(torch.bfloat16)
+    model.to("cuda" if for_gpu else "cpu", torch.bfloat16 if for_gpu else torch.float32)
+    return model

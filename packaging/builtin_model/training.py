@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from builtin_model.encoding import Marked
-from builtin_model.feeding import Feed
+from builtin_model.feeding import Feed, WorkerDied
 from builtin_model.model import LanguageModel, Shape, loss
 from builtin_model.optimizer import Optimizer
 
@@ -34,8 +34,6 @@ Say = Callable[[str], None]
 class Plan:
     """How long, how fast and in what pieces."""
 
-    seconds: float
-    """From the first step on; starting up and compiling come before."""
     short: int = 1024
     long: int = 2048
     """Tokens of a row, at first and in the last part."""
@@ -101,8 +99,11 @@ class Trainer:
             self._synchronize()
         self.model.zero_grad(set_to_none=True)
 
-    def train(self, feed: Feed) -> dict[str, Any]:
-        """Train until the time is over, or somebody ends it; return what there is to tell."""
+    def train(self, feed: Feed, budget: float) -> dict[str, Any]:
+        """Train for `budget` seconds, or until somebody ends it; return what there is to tell.
+
+        Whatever ends it, what was learned until then stays.
+        """
         plan = self._plan
         streams = {length: feed.batches(length) for length in (plan.short, plan.long)}
         # Workers need some seconds to begin; they are not taken from the training.
@@ -113,14 +114,19 @@ class Trainer:
         begin = time.perf_counter()
         with _ending() as ended:
             while not ended():
-                spent = (time.perf_counter() - begin) / plan.seconds
+                spent = (time.perf_counter() - begin) / budget
                 if plan.steps is not None:
                     spent = max(spent, step / plan.steps)
                 if spent >= 1:
                     break
                 length = plan.long if spent > 1 - plan.long_share else plan.short
-                rows = ahead if ahead is not None else next(streams[length])
-                ahead = None
+                if ahead is None:
+                    try:
+                        ahead = next(streams[length])
+                    except WorkerDied as error:
+                        self._say(f"ended: {error}")
+                        break
+                rows, ahead = ahead, None
                 total += self._gradients(self._moved(rows))
                 self._optimizer.step(plan.rate(step, spent), plan.momentum(step))
                 step, since, tokens = step + 1, since + 1, tokens + len(rows) * length
@@ -145,7 +151,9 @@ class Trainer:
             "tokens": tokens,
             "seconds": round(seconds, 1),
             "tokens_per_second": round(tokens / seconds),
+            "budget": budget,
             "stopped": stopped,
+            "workers_died": feed.died(),
             "parameters": self.parameters(),
             "rows": {str(length): asdict(use) for length, use in feed.used.items()},
             "losses": self.log,
