@@ -72,7 +72,7 @@ builtin-convert: $(STAMPS)/app ## make the GGUF that is shipped
 	$(BIN)/ponder quantize $(BUILTIN)/hf $(BUILTIN_QUANT) --output $(BUILTIN)/ponder-tiny-$(BUILTIN_QUANT).gguf
 
 test-training: $(STAMPS)/training ## set up, with torch for CPUs (200 MB), then test the training
-	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/packaging/test_builtin_training.py
+	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/builtin_model/test_training.py
 
 screenshot: $(STAMPS)/dev ## set up, then paint the picture in README again
 	$(BIN)/python tests/tui/screenshot.py docs/chat.svg

@@ -17,8 +17,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from builtin_model import checkpoint  # noqa: E402
-from builtin_model import tokenizer as vocabulary  # noqa: E402
 from builtin_model.examples import TINY, examples  # noqa: E402
 from builtin_model.generation import Force, Tags, Thread, generate  # noqa: E402
 from builtin_model.measuring import Examiner, Task, measure, read_tasks  # noqa: E402
@@ -26,6 +24,9 @@ from builtin_model.model import LanguageModel, Shape, loss  # noqa: E402
 from builtin_model.optimizer import orthogonal  # noqa: E402
 from llama_cpp import Llama  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
+
+from builtin_model import checkpoint  # noqa: E402
+from builtin_model import tokenizer as vocabulary  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 SMALL = Shape(vocabulary=512, hidden=256, layers=2, heads=4, kv_heads=2, ffn=256, context=256)

@@ -10,15 +10,16 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
-from builtin_model import tokenizer as vocabulary
 from builtin_model.encoding import Encoder, Marked, container, ids_of, learned_of, marked
-from builtin_model.examples import TINY, Cut, Example, Piece, examples
+from builtin_model.examples import TINY, Cut, Example, examples
 from builtin_model.feeding import Feed, Recipe, Rows, WorkerDied
 from builtin_model.packing import Packer
+from builtin_model.traces import Piece
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from builtin_model import tokenizer as vocabulary
 from ponder_quantize import pretokenizers
 
 COUNT = 400
