@@ -23,8 +23,9 @@ STARTED = time.monotonic()
 _WRITING = 15
 """Seconds that training leaves before a deadline."""
 
-# The folder is run by its path and is no part of the wheel: its parent is where it is found.
-sys.path.insert(0, str(Path(__file__).parents[1]))
+# The folder is run by its path and is no part of the wheel. Its parent is where it is found; left
+# on the path itself, its modules would stand in the way of others called `model` or `checkpoint`.
+sys.path[0] = str(Path(__file__).parents[1])
 
 from builtin_model import tokenizer as vocabulary  # noqa: E402
 from builtin_model.examples import TINY, examples  # noqa: E402
@@ -99,9 +100,14 @@ def train(options: argparse.Namespace) -> None:
         seconds = options.seconds
         if options.deadline:
             # The checkpoint takes some seconds; measuring gets what is left, if any.
-            seconds = min(seconds, STARTED + options.deadline - time.monotonic() - _WRITING)
+            left = STARTED + options.deadline - time.monotonic() - _WRITING
+            seconds = max(1.0, min(seconds, left))
         told = trainer.train(feed, seconds)
-    told["tokenizer"] = hashlib.sha256(options.tokenizer.read_bytes()).hexdigest()
+    told["data"] = {
+        "examples": examples.__module__,
+        "protocol": TINY.name,
+        "tokenizer": hashlib.sha256(options.tokenizer.read_bytes()).hexdigest(),
+    }
     checkpoint.write(options.folder, trainer.model, tokenizer, told)
     say(f"{told['steps']} steps, {told['tokens'] / 1e6:.1f} M tokens in {told['seconds']} s")
     say(f"rows used: {told['rows']}")

@@ -230,9 +230,9 @@ def loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
 
 def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attend to what came before; each key-value head serves a group of query heads."""
-    group = q.shape[1] // k.shape[1]
+    grouped = (len(k), k.shape[1], q.shape[1] // k.shape[1], *k.shape[2:])
     # Written out: every fast kernel takes equal heads, and not each of them groups.
-    k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+    k, v = (part[:, :, None].expand(grouped).reshape(q.shape) for part in (k, v))
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 

@@ -55,8 +55,9 @@ class Muon:
             nesterov = gradients.lerp(held, momentum)
             scale = max(1, size[0] / size[1]) ** 0.5
             moves = list(orthogonal(nesterov).float().unbind())
-            torch._foreach_mul_(group, 1 - rate * self._decay)
-            torch._foreach_add_(group, moves, alpha=-rate * scale)
+            weights: list[Tensor] = list(group)
+            torch._foreach_mul_(weights, 1 - rate * self._decay)
+            torch._foreach_add_(weights, moves, alpha=-rate * scale)
 
 
 class Optimizer:

@@ -156,6 +156,7 @@ class Trainer:
             "workers_died": feed.died(),
             "parameters": self.parameters(),
             "rows": {str(length): asdict(use) for length, use in feed.used.items()},
+            "loss": self.log[-1]["loss"] if self.log else None,
             "losses": self.log,
             "plan": asdict(plan),
             "shape": asdict(self.model.shape),
