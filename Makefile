@@ -19,8 +19,10 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check \
 QUESTION := A school buys 24 pens at 11 dollars each and 463 belts at 173 dollars each. \
 	How many dollars is that in total?
 
-# The built-in model's training: the Python that has torch, and where its results go.
+# The built-in model's training: the Python that has torch, where pip finds torch without a GPU's
+# libraries, and where results go.
 TORCH_PYTHON ?= python3
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BUILTIN ?= build/builtin_model
 BUILTIN_SECONDS ?= 420
 BUILTIN_QUANT ?= Q4_K_M
@@ -119,5 +121,5 @@ $(STAMPS)/dev: $(STAMPS)/engine pyproject.toml
 # Torch stays out of what everything else runs in: nothing of ponder may come to need it.
 $(STAMPS)/training: $(STAMPS)/dev
 	$(BIN)/python -m pip install --disable-pip-version-check --target $(VENV)/training \
-		--index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple torch
+		$(TORCH_INDEX:%=--extra-index-url %) torch
 	@touch $@

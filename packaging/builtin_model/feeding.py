@@ -210,6 +210,10 @@ def work(recipe: Recipe, number: int, folder: Path, stop: Event) -> None:
 
     try:
         _make(recipe, number, folder, ended)
+    except FileNotFoundError:
+        # Another worker was the first to tidy up.
+        if not ended():
+            raise
     finally:
         if not stop.is_set() and ended():
             # Killed, it could not tidy up.
