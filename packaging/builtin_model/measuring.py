@@ -85,14 +85,14 @@ def fresh(seed: int, count: int) -> list[Task]:
 
 
 def read_tasks(file: Path) -> list[Task]:
-    """Read a task a line: {"question", "answer", "kind", "earlier"?: [[question, answer], ...]}."""
+    """Read a task a line: {"question", "answer", "kind", "earlier"?: [{"question", "answer"}]}."""
     told = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
     return [
         Task(
             one["question"],
             one["answer"] if one["answer"] is None else str(one["answer"]),
             one["kind"],
-            tuple((asked, answered) for asked, answered in one.get("earlier", ())),
+            tuple((turn["question"], turn["answer"]) for turn in one.get("earlier", ())),
         )
         for one in told
     ]

@@ -53,11 +53,10 @@ def model() -> LanguageModel:
 
 def run(*words: str, cwd: Path) -> str:
     """Run the command as its user does."""
-    path = os.pathsep.join([str(ROOT / "app"), str(ROOT / "quantize"), *sys.path])
     done = subprocess.run(
         [sys.executable, *words],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         check=False,
         capture_output=True,
         text=True,
@@ -182,8 +181,9 @@ def test_figures_count_what_is_right(
     model: LanguageModel, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     file = tmp_path / "asked.jsonl"
+    earlier = {"question": "1 + 1?", "answer": "2"}
     told = [
-        {"question": "2 + 2?", "answer": "4", "kind": "sum", "earlier": [["1 + 1?", "2"]]},
+        {"question": "2 + 2?", "answer": "4", "kind": "sum", "earlier": [earlier]},
         {"question": "Who are you?", "answer": None, "kind": "talk"},
     ]
     file.write_text("".join(json.dumps(one) + "\n" for one in told))
