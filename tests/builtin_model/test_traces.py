@@ -19,7 +19,8 @@ from ponder.evaluation.questions import drafted
 
 _NUMBER = r"\(?-?[0-9]+(?:\.[0-9]+)?\)?"
 _EQUATION = re.compile(
-    rf"(?<![0-9./-])(?<![+×/-] )({_NUMBER}) ([-+×/]|% of) ({_NUMBER}) = ({_NUMBER})(?![0-9/])(?!\.[0-9])"
+    rf"(?<![0-9./-])(?<![+×/-] )({_NUMBER}) ([-+×/]|% of) ({_NUMBER})"
+    rf" = ({_NUMBER})(?![0-9/])(?!\.[0-9])"
     r"(?! (?:[-+×/]|remainder))"
 )
 _OPERATORS = {
