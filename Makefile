@@ -30,7 +30,7 @@ BUILTIN_QUANT ?= Q4_K_M
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-library bench-quantize builtin-train builtin-convert test-training screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-library bench-quantize builtin-train builtin-convert builtin-evaluate test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,10 @@ builtin-train: ## train the built-in model on a GPU (TORCH_PYTHON has torch)
 
 builtin-convert: $(STAMPS)/app ## make the GGUF that is shipped
 	$(BIN)/ponder quantize $(BUILTIN)/hf $(BUILTIN_QUANT) --output $(BUILTIN)/ponder-tiny-$(BUILTIN_QUANT).gguf
+
+builtin-evaluate: $(STAMPS)/dev ## evaluate the built-in models as they are shipped (an hour)
+	$(BIN)/python packaging/builtin_model evaluate ponder-tiny --json $(BUILTIN)/ponder-tiny.json
+	$(BIN)/python packaging/builtin_model evaluate ponder-smol --json $(BUILTIN)/ponder-smol.json
 
 test-training: $(STAMPS)/training ## set up, with torch for CPUs (200 MB), then test the training
 	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/builtin_model/test_training.py

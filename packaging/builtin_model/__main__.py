@@ -3,7 +3,9 @@
     python packaging/builtin_model tokenizer OUT/tokenizer.json
     python packaging/builtin_model train OUT/hf --tokenizer OUT/tokenizer.json --seconds 420
     python packaging/builtin_model measure OUT/hf --questions questions.jsonl
+    python packaging/builtin_model evaluate ponder-tiny --json figures.json
 
+`evaluate` asks what is shipped, through ponder's own engine and scheduler; it needs no torch.
 `ponder quantize OUT/hf Q5_K_M` makes of it what is shipped. Knows options; the work is done in
 the modules beside this.
 """
@@ -135,6 +137,14 @@ def measure(options: argparse.Namespace) -> None:
     say(f"figures.json and wrong.jsonl in {folder}")
 
 
+def evaluate(options: argparse.Namespace) -> None:
+    """Ask a model, as ponder runs it, under every condition; print tables."""
+    # The engine is not there where models are trained.
+    from builtin_model import evaluating
+
+    evaluating.evaluate(options.model, options.fresh, options.threads, options.json, say)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python packaging/builtin_model", description="Make ponder's built-in model."
@@ -143,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     _tokenizer_options(commands.add_parser("tokenizer", help="train the vocabulary"))
     _train_options(commands.add_parser("train", help="train a model, then measure it"))
     _measure_options(commands.add_parser("measure", help="measure a checkpoint"))
+    _evaluate_options(commands.add_parser("evaluate", help="evaluate what is shipped"))
     return parser
 
 
@@ -187,6 +198,14 @@ def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--question-seed", type=int, default=990017)
     parser.add_argument("--deadline", type=float, help="seconds after the start; then it ends")
     parser.add_argument("--report", type=Path, help="where figures go; default: the checkpoint's")
+
+
+def _evaluate_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=evaluate)
+    parser.add_argument("model", help="a name of `ponder models`, or a GGUF")
+    parser.add_argument("--fresh", type=int, default=700, help="questions made up (%(default)s)")
+    parser.add_argument("--threads", type=int, help="for decoding")
+    parser.add_argument("--json", type=Path, help="where figures and wrong answers go")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from ponder.assembly import Assembled, Choices, open_session
 from ponder.evaluation.answers import read_answer, same_answer
@@ -34,12 +34,25 @@ from ponder.types import (
     Trace,
 )
 
+LENGTHS = range(2, 9)
 FRESH_SEED = 990_001
 """Training draws its seeds from elsewhere."""
 _AT_ONCE = 16
 _CONTEXT = 2048
 _LONGEST_ANSWER = 96
 """Tokens; answers are a sentence."""
+
+
+class Turn(Protocol):
+    """An earlier turn of a conversation, wherever it comes from."""
+
+    @property
+    def question(self) -> str:
+        """What was asked."""
+
+    @property
+    def answer(self) -> str:
+        """What was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +118,11 @@ class Figures:
 
 
 def fresh(count: int) -> tuple[Item, ...]:
-    """Return questions of the training's distribution."""
-    drawn = islice(questions(FRESH_SEED, operations=range(1, 9)), count)
+    """Return questions of the training's generator, of 2 to 8 operations, each as often."""
+    drawn = [questions(FRESH_SEED + length, operations=[length]) for length in LENGTHS]
+    asked = (next(drawn[at % len(drawn)]) for at in range(count))
     return tuple(
-        Item(q.text, q.answer, q.kind, tuple((t.question, t.answer) for t in q.earlier))
-        for q in drawn
+        Item(q.text, q.answer, f"{q.operations} operations", _turns(q.earlier)) for q in asked
     )
 
 
@@ -124,10 +137,11 @@ def talk() -> tuple[Item, ...]:
 
 
 def _everyday() -> Iterable[Item]:
-    return (
-        Item(e.question, e.answer, e.kind, tuple((t.question, t.answer) for t in e.earlier))
-        for e in named_set("everyday")
-    )
+    return (Item(e.question, e.answer, e.kind, _turns(e.earlier)) for e in named_set("everyday"))
+
+
+def _turns(earlier: Iterable[Turn]) -> tuple[tuple[str, str], ...]:
+    return tuple((turn.question, turn.answer) for turn in earlier)
 
 
 def opened(model: str, threads: int | None = None) -> Assembled:
@@ -262,6 +276,41 @@ def write(path: Path, facts: object) -> None:
     part.replace(path)
 
 
-def facts(found: Sequence[Figures]) -> list[dict[str, object]]:
-    """Return figures as JSON knows them."""
-    return [asdict(row) for row in found]
+def evaluate(
+    name: str, count: int, threads: int | None, file: Path | None, say: Callable[[str], None]
+) -> None:
+    """Ask a model everything, print tables, and write figures and wrong answers to `file`."""
+    told: dict[str, object] = {"model": name}
+    model = opened(name, threads)
+    with model.session.runner:
+        for title, items in (("fresh questions", fresh(count)), ("by hand", handwritten())):
+            found: list[Figures] = []
+            natural: list[list[Outcome]] | None = None
+            for condition in CONDITIONS:
+                outcomes = ask(model, items, condition)
+                found.append(figures(items, condition, outcomes, natural))
+                say(f"{title}, {condition.name}: {found[-1].accuracy:.1%}")
+                if natural is None:
+                    natural = outcomes
+                    told[f"{title}, wrong"] = _wrong(items, outcomes)
+            print(f"\n{table(f'{len(items)} {title}', found)}\n")
+            told[title] = [asdict(row) for row in found]
+        small = ask(model, talk(), CONDITIONS[0])
+        told["talk"] = _kept(talk(), small)
+        say(f"{declines(small):.1%} of {len(small)} without arithmetic are answered without a box")
+    if file is not None:
+        write(file, told)
+
+
+def _wrong(items: Sequence[Item], outcomes: Sequence[Sequence[Outcome]]) -> list[dict[str, object]]:
+    pairs = zip(items, outcomes, strict=True)
+    return _kept(*zip(*((i, o) for i, o in pairs if not o[0].right), strict=True))
+
+
+def _kept(
+    items: Sequence[Item] = (), outcomes: Sequence[Sequence[Outcome]] = ()
+) -> list[dict[str, object]]:
+    return [
+        {"kind": i.kind, "question": i.text, "expected": i.answer, "text": o[0].text}
+        for i, o in zip(items, outcomes, strict=True)
+    ]
