@@ -1,0 +1,143 @@
+"""Draws a question from a block: numbers, steps, words.
+
+Knows in which order that goes, and gives up a draw that breaks a rule. Refuses to know which
+block is wanted and what is made of the draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ponder.evaluation.arithmetic import (
+    Number,
+    Operand,
+    Result,
+    Verdict,
+    decide,
+    proper,
+    show,
+)
+from ponder.evaluation.bank.blocks import Block, Given, Pick, Wording
+from ponder.evaluation.bank.lexicon import Lexicon
+from ponder.evaluation.bank.scene import Scene, amount, clock
+from ponder.evaluation.bank.templates import Slot, Template
+from ponder.evaluation.dice import Dice
+from ponder.evaluation.drafts import Draft
+
+ANSWER = "{answer}"
+
+
+class Redraw(Exception):  # noqa: N818
+    """This draw broke a rule: another may not."""
+
+
+def problem(dice: Dice, lexicon: Lexicon, block: Block, wording: Wording | None = None) -> Draft:
+    """Return a question of a problem block.
+
+    Raises:
+        Redraw: the numbers that were drawn do not fit.
+    """
+    scene = Scene(dice, lexicon)
+    work(scene, block)
+    wording = wording or dice.pick(block.wordings)
+    text = scene.write(wording.text, proper=wording.proper)
+    return answered(scene, block, wording, text, block.kind)
+
+
+def work(scene: Scene, block: Block) -> None:
+    """Draw the numbers and words of a block and take its steps.
+
+    Raises:
+        Redraw: the numbers that were drawn do not fit.
+    """
+    try:
+        for draw in block.draws:
+            if isinstance(draw, Given):
+                value = draw.draw(scene.dice, scene.numbers)
+                if value is None or not proper(value):
+                    raise Redraw(draw.name)
+                scene.numbers[draw.name] = scene.operands[draw.name] = value
+            elif not draw.holds(scene.numbers):
+                raise Redraw("where")
+        for pick in block.picks:
+            _pick(scene, pick)
+        for step in block.steps:
+            left, right = _operand(scene, step.left), _operand(scene, step.right)
+            result = scene.working.write(step.operator, left, right, scene.name(step.label))
+            scene.operands[step.name] = result
+            scene.numbers[step.name] = scene.working.value(result)
+    except ArithmeticError as error:
+        raise Redraw(str(error)) from error
+    if not all(condition.holds(scene.numbers) for condition in block.after):
+        raise Redraw("where")
+
+
+def _pick(scene: Scene, pick: Pick) -> None:
+    if len(pick.names) == 1:
+        scene.picked[pick.names[0]] = scene.name(scene.dice.pick(pick.options))
+        return
+    chosen = scene.dice.sample(pick.options, len(pick.names))
+    for name, option in zip(pick.names, chosen, strict=True):
+        scene.picked[name] = scene.name(option)
+
+
+def _operand(scene: Scene, side: Number | str) -> Operand:
+    return scene.operands[side] if isinstance(side, str) else side
+
+
+def answered(
+    scene: Scene, block: Block, wording: Wording, text: str, kind: str
+) -> Draft:
+    """Return the draft of a question whose words are there, with the block's answer.
+
+    Raises:
+        Redraw: the answer cannot be written, or two have the same.
+    """
+    steps = tuple(scene.working.steps)
+    if block.verdict is not None:
+        rivals = tuple(
+            (scene.name(who), _operand(scene, side)) for who, side in block.verdict.rivals
+        )
+        verdict = Verdict(block.verdict.kind, rivals)
+        answer = decide(verdict, scene.working.results)
+        if answer is None:
+            raise Redraw("two have the same")
+        enough = verdict.kind == "enough"
+        says = block.says[answer] if enough else wording.says or block.says["a"]
+        form = "yes/no" if enough else "name"
+        return Draft(text, steps, verdict, scene.say(says, ANSWER, single=False), form, answer, kind)
+    says = wording.says or block.says["a"]
+    try:
+        answer, form, said = _answer(scene, says)
+        return Draft(text, steps, None, scene.say(says, said, single=answer == "1"), form, answer, kind)
+    except ArithmeticError as error:
+        raise Redraw(str(error)) from error
+
+
+def _answer(scene: Scene, says: Template) -> tuple[str, str, str]:
+    """Return the boxed answer, its form, and what stands for it in the sentence."""
+    slot = answer_slot(says)
+    value = scene.numbers[slot.name]
+    match slot.format.split():
+        case ["money"]:
+            currency = scene.currency
+            written = amount(value)
+            if currency.sign:
+                sign = "-" if value < 0 else ""
+                return sign + currency.sign + written.removeprefix("-"), currency.form, ANSWER
+            unit = currency.unit + ("" if value == 1 else "s")
+            return written, currency.form, f"{ANSWER} {unit}"
+        case ["clock", minutes]:
+            return clock(value, scene.numbers[minutes]), "clock", ANSWER
+        case _:
+            return show(value), "number", ANSWER
+
+
+def answer_slot(says: Template) -> Slot:
+    """Return the slot of an answer sentence that is the answer."""
+    return next(slot for slot in says.slots() if slot.answer)
+
+
+def results(operands: Sequence[Operand]) -> set[int]:
+    """Return which steps these operands need."""
+    return {operand.step for operand in operands if isinstance(operand, Result)}
