@@ -1,7 +1,8 @@
-"""What a question asks, without its words: whole numbers, five operators, one step at a time.
+"""What a question asks, without its words: exact numbers, nine operators, one step at a time.
 
-Knows how to work a question out. Refuses to know how it was worded or drawn. Every number,
-given or found, stays between 0 and `LIMIT`; a division leaves nothing over.
+Knows how to work a question out, and how a number is written. Refuses to know how the question
+was worded or drawn. Every number, given or found, is whole, or a decimal of at most four
+places, or a fraction of a small denominator, and no larger than `LIMIT` either way.
 """
 
 from __future__ import annotations
@@ -9,9 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
+from typing import Literal
 
 LIMIT = 999_999
-"""No number of any question is larger."""
+"""No number of any question is further from 0."""
+
+LARGEST_DENOMINATOR = 100
+"""Of a fraction that is not written as a decimal."""
+
+_PLACES = 4
+_DECIMAL = 10**_PLACES
+
+Number = int | Fraction
+"""Exact. A whole number is an int, see `exact`."""
 
 
 class Operator(StrEnum):
@@ -21,7 +33,15 @@ class Operator(StrEnum):
     MINUS = "-"
     TIMES = "*"
     OVER = "/"
+    WHOLE = "//"
+    """How many whole times the right number fits into the left one."""
     MOD = "%"
+    """What is left over then."""
+    UP = "ceil"
+    """How many of the right number hold the left one: the quotient, rounded up."""
+    PERCENT = "% of"
+    OF = "of"
+    """A fraction, on the left, of a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +51,7 @@ class Result:
     step: int
 
 
-Operand = int | Result
+Operand = Number | Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,70 +61,109 @@ class Step:
     operator: Operator
     left: Operand
     right: Operand
+    label: str = ""
+    """What the result is, in a few words; empty where a bare expression is worked out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
-    """Somebody who may turn out to have more than somebody else."""
+class Verdict:
+    """A question that is not answered by a number but by comparing two or three."""
 
-    name: str
-    amount: Operand
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The words of a question and the steps that answer it, not yet worked out."""
-
-    text: str
-    steps: tuple[Step, ...]
-    rivals: tuple[Rival, Rival] | None = None
-    """Set where the question is who has more; else the last step's result is the answer."""
+    kind: Literal["most", "least", "enough"]
+    rivals: tuple[tuple[str, Operand], ...]
+    """Names and what they have; for "enough", what there is and what it takes."""
 
 
-def apply(operator: Operator, left: int, right: int) -> int:
-    """Return what `operator` makes of two numbers, whether or not a question may hold it."""
+def exact(value: Number) -> Number:
+    """Return `value` as an int if it is whole."""
+    return value.numerator if value.denominator == 1 else value
+
+
+def apply(operator: Operator, left: Number, right: Number) -> Number:
+    """Return what `operator` makes of two numbers, whether or not a question may hold it.
+
+    Raises:
+        ZeroDivisionError: a division by 0.
+    """
     match operator:
         case Operator.PLUS:
-            return left + right
+            return exact(left + right)
         case Operator.MINUS:
-            return left - right
-        case Operator.TIMES:
-            return left * right
+            return exact(left - right)
+        case Operator.TIMES | Operator.OF:
+            return exact(left * right)
         case Operator.OVER:
+            return exact(Fraction(left) / right)
+        case Operator.WHOLE:
             return left // right
         case Operator.MOD:
-            return left % right
+            return exact(left % right)
+        case Operator.UP:
+            return -(-left // right)
+        case Operator.PERCENT:
+            return exact(Fraction(left * right) / 100)
 
 
-def evaluate(steps: Iterable[Step]) -> tuple[int, ...] | None:
+def proper(value: Number) -> bool:
+    """Tell whether a question may hold `value`: not too large, and writable."""
+    return -LIMIT <= value <= LIMIT and (
+        isinstance(value, int)
+        or _DECIMAL % value.denominator == 0
+        or value.denominator <= LARGEST_DENOMINATOR
+    )
+
+
+def evaluate(steps: Iterable[Step]) -> tuple[Number, ...] | None:
     """Return the result of each step; None if one of them breaks the rules of this module."""
-    results: list[int] = []
+    results: list[Number] = []
     for step in steps:
         left = value_of(step.left, results)
         right = value_of(step.right, results)
-        if not (_in_bounds(left) and _in_bounds(right) and _defined(step.operator, left, right)):
+        if not (proper(left) and proper(right) and defined(step.operator, left, right)):
             return None
         results.append(apply(step.operator, left, right))
-    return tuple(results) if all(map(_in_bounds, results)) else None
+    return tuple(results) if all(map(proper, results)) else None
 
 
-def value_of(operand: Operand, results: Sequence[int]) -> int:
+def defined(operator: Operator, left: Number, right: Number) -> bool:
+    """Tell whether the operation has one result; a remainder by 1 is no question."""
+    match operator:
+        case Operator.OVER:
+            return right != 0
+        case Operator.WHOLE | Operator.UP:
+            return left >= 0 and right > 0
+        case Operator.MOD:
+            return left >= 0 and right > 1
+        case _:
+            return True
+
+
+def value_of(operand: Operand, results: Sequence[Number]) -> Number:
     """Return the number that `operand` stands for, given the results so far."""
     return results[operand.step] if isinstance(operand, Result) else operand
 
 
-def solve(draft: Draft) -> str | None:
-    """Return the answer: a whole number or a name; None if the draft has no proper answer."""
-    results = evaluate(draft.steps)
-    if results is None:
+def decide(verdict: Verdict, results: Sequence[Number]) -> str | None:
+    """Return the name, "yes" or "no"; None if two of those in front have the same."""
+    amounts = [value_of(amount, results) for _, amount in verdict.rivals]
+    if verdict.kind == "enough":
+        have, need = amounts
+        return "yes" if have >= need else "no"
+    best = max(amounts) if verdict.kind == "most" else min(amounts)
+    if amounts.count(best) > 1:
         return None
-    if draft.rivals is None:
-        return str(results[-1])
-    first, second = draft.rivals
-    lead = value_of(first.amount, results) - value_of(second.amount, results)
-    if lead == 0:
-        return None
-    return first.name if lead > 0 else second.name
+    return verdict.rivals[amounts.index(best)][0]
+
+
+def show(value: Number) -> str:
+    """Return a number as it is written: 1234, -3, a decimal that ends, else a fraction."""
+    if isinstance(value, int):
+        return str(value)
+    if _DECIMAL % value.denominator:
+        return f"{value.numerator}/{value.denominator}"
+    whole, rest = divmod(abs(value.numerator) * (_DECIMAL // value.denominator), _DECIMAL)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole}.{rest:0{_PLACES}}".rstrip("0")
 
 
 class Working:
@@ -112,25 +171,24 @@ class Working:
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self._results: list[int] = []
+        self.results: list[Number] = []
 
-    def write(self, operator: Operator, left: Operand, right: Operand) -> Result:
-        """Write one more step down and return what stands for its result."""
-        self.steps.append(Step(operator, left, right))
-        self._results.append(apply(operator, self.value(left), self.value(right)))
+    def write(self, operator: Operator, left: Operand, right: Operand, label: str = "") -> Result:
+        """Write one more step down and return what stands for its result.
+
+        Raises:
+            ArithmeticError: there is no result, or it is no number that a question may hold.
+        """
+        one, other = self.value(left), self.value(right)
+        if not (proper(one) and proper(other) and defined(operator, one, other)):
+            raise ArithmeticError(f"{show(one)} {operator} {show(other)}")
+        result = apply(operator, one, other)
+        if not proper(result):
+            raise ArithmeticError(f"{show(one)} {operator} {show(other)} = {show(result)}")
+        self.steps.append(Step(operator, left, right, label))
+        self.results.append(result)
         return Result(len(self.steps) - 1)
 
-    def value(self, operand: Operand) -> int:
+    def value(self, operand: Operand) -> Number:
         """Return the number that `operand` stands for."""
-        return value_of(operand, self._results)
-
-
-def _in_bounds(number: int) -> bool:
-    return 0 <= number <= LIMIT
-
-
-def _defined(operator: Operator, left: int, right: int) -> bool:
-    """Tell whether the operation has a result; a remainder by 1 is no question."""
-    if operator is Operator.OVER:
-        return right > 0 and left % right == 0
-    return operator is not Operator.MOD or right > 1
+        return value_of(operand, self.results)

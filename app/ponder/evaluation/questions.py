@@ -1,28 +1,44 @@
 """Fresh arithmetic questions with known answers, without end.
 
-Knows which kinds there are, how common each is and how long it may be: the shares are those
-that the built-in model was trained on, and it has learned no other kind. Refuses to know
-what becomes of a question.
+Knows how common each sort of question is, how long it is, and what stands around it. Refuses to
+know the words, which are the bank's (`bank/`), and what becomes of a question.
 
-    chain   orders about a number       "Start with 7. Double it. Then add 5. ..."
-    expr    a bare expression           "What is (12 + 30) × 4?"
-    story   somebody's things           "Mia has 7 apples. She buys 5 more apples. ..."
-    sop     a sum of products           "A hall has 12 rows of 30 seats in the left part ..."
-    cmp     two people's heaps          "... Who has more apples?"
-    clock   something that goes round   "A clock shows minute 7. 80 minutes pass. ..."
+    expression   "What is (12 + 30) × 4?"
+    a theme      a story of what happens to somebody's things, money, eggs, ...
+    a problem    shopping, rates, percentages, clocks, ...: one question, told in several ways
+
+Any of them may be asked politely, with slips of the keyboard, as a guess to be checked, or with
+questions before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from ponder.errors import InputError, UnknownName
-from ponder.evaluation.arithmetic import Draft, solve
+from ponder.evaluation import wrapping
+from ponder.evaluation.arithmetic import show
+from ponder.evaluation.bank import drawing, stories
+from ponder.evaluation.bank.blocks import Block, Theme
+from ponder.evaluation.bank.collection import Bank, bank
+from ponder.evaluation.bank.drawing import ANSWER, Problem, Redraw
+from ponder.evaluation.bank.stories import Story
 from ponder.evaluation.dice import Dice
+from ponder.evaluation.drafts import Draft, Exchange
 from ponder.evaluation.expressions import expression
-from ponder.evaluation.stories import chain, clock, comparison, story
-from ponder.evaluation.sums import sum_of_products
+from ponder.evaluation.spelling import misspell
+
+EXPRESSION = "expression"
+LONGEST = 8
+"""Questions take so many operations at most."""
+
+_SORTS = {"expressions": 20, "stories": 30, "problems": 50}
+_LENGTHS = {1: 16, 2: 20, 3: 18, 4: 14, 5: 11, 6: 9, 7: 7, 8: 5}
+_CHECKED, _CONTINUED, _REQUESTED, _MISSPELLED = 0.06, 0.08, 0.07, 0.15
+_ANOTHER_TURN = 0.3
+_AFTER_ANY_NUMBER = "number-chain"
+"""The theme whose follow-ups fit every number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,57 +48,52 @@ class Question:
     text: str
     """The question alone: no request to think, to box the answer or to be brief."""
     answer: str
-    """A whole number without separators or unit, or the name of who has more."""
+    """A number, an amount of money, a time, a name, yes or no: what stands in the box."""
     kind: str
-    """One of `KINDS`."""
+    """One of `kinds()`."""
     operations: int
-    """How many operations it takes; finding out who has more counts as one."""
+    """How many operations it takes; a comparison counts as one."""
+    earlier: tuple[Exchange, ...] = ()
+    """What was asked and answered before."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    write: Callable[[Dice, int], Draft | None]
-    share: int
-    """How many of 104 questions of all lengths are of this kind."""
-    lengths: range
-    """Numbers of operations that it can be written with."""
+class _Choices:
+    """What a call of `drafted` may draw from."""
+
+    bank: Bank
+    lengths: frozenset[int]
+    sorts: dict[str, int] = field(default_factory=dict)
+    """Shares of the sorts of which there is something."""
+    problems: list[Block] = field(default_factory=list)
+    themes: list[tuple[int, Theme]] = field(default_factory=list)
+    """Themes with the lengths that they can have."""
+    weights: list[int] = field(default_factory=list)
 
 
-_SHARES = {1: 6, 2: 14, 3: 14, 4: 14, 5: 14, 6: 13, 7: 13, 8: 12}
-_ALL = range(1, 9)
-_KINDS = {
-    "chain": _Kind(chain, 18, _ALL),
-    "expr": _Kind(expression, 24, _ALL),
-    "story": _Kind(story, 22, _ALL),
-    "sop": _Kind(sum_of_products, 24, _ALL),
-    "cmp": _Kind(comparison, 10, range(2, 9)),
-    "clock": _Kind(clock, 6, range(1, 7)),
-}
-KINDS = tuple(_KINDS)
-"""All kinds of question; the docstring of this module has an example of each."""
+def kinds() -> tuple[str, ...]:
+    """Return all kinds of question."""
+    whole = bank()
+    found = {block.kind for block in whole.problems} | {theme.name for theme in whole.themes}
+    return (EXPRESSION, *sorted(found))
 
 
 def questions(
     seed: int,
     *,
-    operations: range | Sequence[int] = range(2, 9),
-    kinds: Sequence[str] = KINDS,
+    operations: range | Sequence[int] = range(1, LONGEST + 1),
+    kinds: Collection[str] | None = None,
 ) -> Iterator[Question]:
     """Return endless questions; the same arguments give the same questions for ever.
 
-    Length and kind are drawn for each question, so a long prefix has the training's shares
-    of whatever was asked for. Short questions may come up twice.
-
     Args:
         seed: any number; different seeds give unrelated questions.
-        operations: the lengths to choose from, each from 1 to 8. Comparisons need 2 and
-            clocks stop at 6: a kind is left out at lengths it cannot have.
-        kinds: the kinds to choose from, of `KINDS`.
+        operations: the lengths to choose from, each from 1 to `LONGEST`.
+        kinds: the kinds to choose from; all of `kinds()` if not given.
 
     Raises:
-        UnknownName: a kind is none of `KINDS`.
+        UnknownName: a kind is none of `kinds()`.
         InputError: no kind, no length, a length out of range, or no kind has such a length.
-
     """
     return (question for question, _ in drafted(seed, operations=operations, kinds=kinds))
 
@@ -90,46 +101,137 @@ def questions(
 def drafted(
     seed: int,
     *,
-    operations: range | Sequence[int] = range(2, 9),
-    kinds: Sequence[str] = KINDS,
+    operations: range | Sequence[int] = range(1, LONGEST + 1),
+    kinds: Collection[str] | None = None,
 ) -> Iterator[tuple[Question, Draft]]:
     """Return what `questions` does, each with the steps that answer it."""
     # Checked here and not in the generator: an error belongs to the call that caused it.
     return _draw(Dice(seed), _choices(operations, kinds))
 
 
-def _draw(dice: Dice, choices: dict[tuple[int, str], int]) -> Iterator[tuple[Question, Draft]]:
-    pairs, weights = tuple(choices), tuple(choices.values())
+def _draw(dice: Dice, choices: _Choices) -> Iterator[tuple[Question, Draft]]:
     while True:
-        length, kind = dice.weighted(pairs, weights)
-        draft = _KINDS[kind].write(dice, length)
-        # Numbers that outgrow a million, or two equal heaps: something else is drawn.
-        answer = solve(draft) if draft else None
-        if draft and answer is not None:
-            yield Question(draft.text, answer, kind, length), draft
+        try:
+            draft = _asked(dice, choices)
+        except Redraw:
+            continue
+        operations = len(draft.steps) + (draft.verdict is not None)
+        yield Question(draft.text, draft.answer, draft.kind, operations, draft.earlier), draft
 
 
-def _choices(operations: Sequence[int], kinds: Sequence[str]) -> dict[tuple[int, str], int]:
-    """Return a weight for each length and kind that go together, in an order of their own."""
-    for kind in kinds:
-        if kind not in _KINDS:
-            raise UnknownName("kind of question", kind, KINDS)
+def _asked(dice: Dice, choices: _Choices) -> Draft:
+    """Return a question with what stands around it.
+
+    Raises:
+        Redraw: what was drawn does not go together.
+    """
+    base = _base(dice, choices)
+    draft = base if isinstance(base, Draft) else base.draft
+    phrases = choices.bank.phrases
+    chance = dice.between(0, 999) / 1000
+    if chance < _CHECKED:
+        draft = wrapping.guessed(dice, draft, phrases)
+    elif chance < _CHECKED + _CONTINUED:
+        draft = _continued(dice, choices, base)
+    elif chance < _CHECKED + _CONTINUED + _REQUESTED:
+        draft = wrapping.requested(dice, draft, phrases)
+    return _misspelled(dice, draft) if dice.chance(_MISSPELLED) else draft
+
+
+def _base(dice: Dice, choices: _Choices) -> Draft | Story | Problem:
+    match dice.weighted(tuple(choices.sorts), tuple(choices.sorts.values())):
+        case "expressions":
+            lengths = sorted(choices.lengths)
+            length = dice.weighted(lengths, [_LENGTHS[length] for length in lengths])
+            return _expression(dice, choices.bank, length)
+        case "stories":
+            length, theme = dice.weighted(choices.themes, choices.weights)
+            return stories.compose(dice, choices.bank.lexicon, theme, length)
+        case _:
+            return drawing.problem(dice, choices.bank.lexicon, dice.pick(choices.problems))
+
+
+def _expression(dice: Dice, source: Bank, operations: int) -> Draft:
+    written = expression(dice, operations)
+    if written is None:
+        raise Redraw("no expression")
+    phrase = dice.pick(source.phrases["expr"])
+    text = wrapping.filled(dice, phrase.text, {"e": written.text})
+    if phrase.says is None:
+        says = ANSWER
+    else:
+        says = wrapping.filled(dice, phrase.says, {"e": written.text, "=": ANSWER})
+    answer = show(written.working.results[-1])
+    return Draft(text, tuple(written.working.steps), None, says, "number", answer, EXPRESSION)
+
+
+def _continued(dice: Dice, choices: _Choices, base: Draft | Story | Problem) -> Draft:
+    """Return what is asked after `base`, one to three turns later."""
+    draft = _next(dice, choices, base)
+    while len(draft.earlier) < 3 and dice.chance(_ANOTHER_TURN):
+        draft = _next(dice, choices, draft)
+    operations = len(draft.steps) + (draft.verdict is not None)
+    if operations not in choices.lengths:
+        raise Redraw("too short")
+    return draft
+
+
+def _next(dice: Dice, choices: _Choices, base: Draft | Story | Problem) -> Draft:
+    draft = base if isinstance(base, Draft) else base.draft
+    earlier = (*draft.earlier, wrapping.exchanged(draft))
+    if isinstance(base, Story) and base.goes_on and base.theme.mores:
+        return stories.go_on(base, earlier).draft
+    if isinstance(base, Problem) and (draft.form != "number" or dice.chance(0.6)):
+        changed = drawing.change(base)
+        phrase = dice.pick(choices.bank.phrases["instead"]).text
+        text = wrapping.filled(dice, phrase, {"old": changed.old, "new": changed.new})
+        return replace(changed.draft, text=text, earlier=earlier)
+    theme = next(theme for theme in choices.bank.themes if theme.name == _AFTER_ANY_NUMBER)
+    return stories.after_number(dice, choices.bank.lexicon, theme, draft, earlier)
+
+
+def _misspelled(dice: Dice, draft: Draft) -> Draft:
+    earlier = tuple(
+        replace(exchange, question=misspell(dice, exchange.question)) for exchange in draft.earlier
+    )
+    return replace(draft, text=misspell(dice, draft.text), earlier=earlier)
+
+
+def _choices(operations: Sequence[int], wanted: Collection[str] | None) -> _Choices:
+    known = kinds()
+    asked = known if wanted is None else tuple(wanted)
+    for kind in asked:
+        if kind not in known:
+            raise UnknownName("kind of question", kind, known)
     for length in operations:
-        if length not in _SHARES:
-            raise InputError(f"No question has {length} operations.", "Ask for 1 to 8.")
-    if not kinds:
-        raise InputError("No kind of question is asked for.", f"There are {', '.join(KINDS)}.")
+        if length not in _LENGTHS:
+            raise InputError(f"No question has {length} operations.", f"Ask for 1 to {LONGEST}.")
+    if not asked:
+        raise InputError("No kind of question is asked for.", f"There are {', '.join(known)}.")
     if not operations:
-        raise InputError("No number of operations is asked for.", "Ask for 1 to 8.")
-    choices = {
-        (length, name): _SHARES[length] * kind.share
-        for length in _SHARES
-        for name, kind in _KINDS.items()
-        if length in operations and name in kinds and length in kind.lengths
+        raise InputError("No number of operations is asked for.", f"Ask for 1 to {LONGEST}.")
+    choices = _Choices(bank(), frozenset(operations))
+    choices.problems.extend(
+        block
+        for block in choices.bank.problems
+        if block.kind in asked and block.operations in operations
+    )
+    for theme in choices.bank.themes:
+        if theme.name in asked:
+            reachable = sorted(stories.lengths(theme) & choices.lengths)
+            total = sum(_LENGTHS[length] for length in reachable)
+            for length in reachable:
+                choices.themes.append((length, theme))
+                choices.weights.append(1000 * _LENGTHS[length] // total)
+    there = {
+        "expressions": EXPRESSION in asked,
+        "stories": bool(choices.themes),
+        "problems": bool(choices.problems),
     }
-    if not choices:
+    choices.sorts.update({sort: share for sort, share in _SORTS.items() if there[sort]})
+    if not choices.sorts:
         raise InputError(
             "No such kind of question has so many operations.",
-            "Comparisons (cmp) have 2 to 8 of them, clocks 1 to 6.",
+            "Ask for other lengths, or for other kinds.",
         )
     return choices

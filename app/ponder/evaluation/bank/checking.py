@@ -202,7 +202,7 @@ def _try(found: Checked, block: Block, wording: Wording, lexicon: Lexicon) -> No
     told: set[str] = set()
     for _ in range(DRAWS):
         try:
-            draft = drawing.problem(dice, lexicon, block, wording)
+            draft = drawing.problem(dice, lexicon, block, wording).draft
         except Redraw as error:
             failures[str(error)] += 1
             continue

@@ -6,18 +6,19 @@ block is wanted and what is made of the draft.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from dataclasses import dataclass
 
 from ponder.evaluation.arithmetic import (
     Number,
     Operand,
-    Result,
     Verdict,
+    Working,
     decide,
     proper,
     show,
 )
-from ponder.evaluation.bank.blocks import Block, Given, Pick, Wording
+from ponder.evaluation.bank.blocks import Block, Condition, Given, Pick, Wording
 from ponder.evaluation.bank.lexicon import Lexicon
 from ponder.evaluation.bank.scene import Scene, amount, clock
 from ponder.evaluation.bank.templates import Slot, Template
@@ -31,7 +32,27 @@ class Redraw(Exception):  # noqa: N818
     """This draw broke a rule: another may not."""
 
 
-def problem(dice: Dice, lexicon: Lexicon, block: Block, wording: Wording | None = None) -> Draft:
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem that was asked, and the scene in which it can be asked again."""
+
+    draft: Draft
+    scene: Scene
+    block: Block
+    wording: Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The same problem with one number changed."""
+
+    draft: Draft
+    """Its text is that of the first question, with the new number in it."""
+    old: str
+    new: str
+
+
+def problem(dice: Dice, lexicon: Lexicon, block: Block, wording: Wording | None = None) -> Problem:
     """Return a question of a problem block.
 
     Raises:
@@ -41,7 +62,43 @@ def problem(dice: Dice, lexicon: Lexicon, block: Block, wording: Wording | None 
     work(scene, block)
     wording = wording or dice.pick(block.wordings)
     text = scene.write(wording.text, proper=wording.proper)
-    return answered(scene, block, wording, text, block.kind)
+    return Problem(answered(scene, block, wording, text, block.kind), scene, block, wording)
+
+
+def change(asked: Problem) -> Change:
+    """Return the problem with another number in the place of one of those that it tells.
+
+    Raises:
+        Redraw: no number can be changed alone, or it is told in words or more than once.
+    """
+    block, scene = asked.block, asked.scene
+    given = [draw for draw in block.draws if isinstance(draw, Given)]
+    tied = frozenset[str]().union(*(draw.uses for draw in given))
+    slots = {slot.name: slot for slot in asked.wording.text.slots()}
+    needed = {side for step in block.steps for side in (step.left, step.right)}
+    free = [d for d in given if d.name in slots and d.name in needed and d.name not in tied]
+    if not free:
+        raise Redraw("nothing to change")
+    chosen = scene.dice.pick(free)
+    old = scene.digits(slots[chosen.name])
+    if len(re.findall(rf"(?<![\w.,/-]){re.escape(old)}(?![\w/-]|[.,]\d)", asked.draft.text)) != 1:
+        raise Redraw("told otherwise")
+    try:
+        value = chosen.draw(scene.dice, scene.numbers)
+    except ArithmeticError as error:
+        raise Redraw(str(error)) from error
+    if value is None or value == scene.numbers[chosen.name]:
+        raise Redraw("no other number")
+    for draw in given:
+        scene.operands[draw.name] = scene.numbers[draw.name]
+    scene.numbers[chosen.name] = scene.operands[chosen.name] = value
+    scene.working = Working()
+    if not all(draw.holds(scene.numbers) for draw in block.draws if isinstance(draw, Condition)):
+        raise Redraw("where")
+    _take_steps(scene, block)
+    new = scene.digits(slots[chosen.name])
+    text = asked.draft.text.replace(old, new)
+    return Change(answered(scene, block, asked.wording, text, block.kind), old, new)
 
 
 def work(scene: Scene, block: Block) -> None:
@@ -59,8 +116,15 @@ def work(scene: Scene, block: Block) -> None:
                 scene.numbers[draw.name] = scene.operands[draw.name] = value
             elif not draw.holds(scene.numbers):
                 raise Redraw("where")
-        for pick in block.picks:
-            _pick(scene, pick)
+    except ArithmeticError as error:
+        raise Redraw(str(error)) from error
+    for pick in block.picks:
+        _pick(scene, pick)
+    _take_steps(scene, block)
+
+
+def _take_steps(scene: Scene, block: Block) -> None:
+    try:
         for step in block.steps:
             left, right = _operand(scene, step.left), _operand(scene, step.right)
             result = scene.working.write(step.operator, left, right, scene.name(step.label))
@@ -136,8 +200,3 @@ def _answer(scene: Scene, says: Template) -> tuple[str, str, str]:
 def answer_slot(says: Template) -> Slot:
     """Return the slot of an answer sentence that is the answer."""
     return next(slot for slot in says.slots() if slot.answer)
-
-
-def results(operands: Sequence[Operand]) -> set[int]:
-    """Return which steps these operands need."""
-    return {operand.step for operand in operands if isinstance(operand, Result)}

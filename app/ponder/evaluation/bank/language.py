@@ -228,17 +228,27 @@ def person(text: Template) -> Person:
     return "third" if any(slot.name == "A" for slot in text.slots()) else "either"
 
 
-def _drawn(
-    written: str,
-) -> tuple[Callable[[Dice, terms.Numbers], Number | None], frozenset[str]]:
+Draw = Callable[[Dice, terms.Numbers], Number | None]
+
+
+def _drawn(written: str) -> tuple[Draw, frozenset[str]]:
     """Return how the numbers of a let are drawn, and which names that takes."""
     if "|" in written:
-        options = tuple(_constant(option) for option in written.split("|"))
-        return lambda dice, _: dice.pick(options), frozenset()
-    if ".." not in written:
-        term = terms.parse(written)
-        function = terms.compiled(term)
-        return lambda _, numbers: function(numbers), terms.names(term)
+        options = [_drawn(option) for option in written.split("|")]
+        draws = tuple(draw for draw, _ in options)
+        uses = frozenset[str]().union(*(uses for _, uses in options))
+        return lambda dice, numbers: dice.pick(draws)(dice, numbers), uses
+    if ".." in written:
+        return _range(written)
+    term = terms.parse(written)
+    function, uses = terms.compiled(term), terms.names(term)
+    if uses:
+        return lambda _, numbers: function(numbers), uses
+    value = exact(Fraction(function({})))
+    return lambda _, __: value, uses
+
+
+def _range(written: str) -> tuple[Draw, frozenset[str]]:
     low, _, rest = written.partition("..")
     high, _, by = rest.partition(" by ")
     bounds = terms.parse(low), terms.parse(high)

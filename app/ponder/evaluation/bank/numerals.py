@@ -51,3 +51,11 @@ def part(fraction: Fraction, *, article: str, quarter: str) -> str | None:
         return f"{cardinal(count)} {name}s"
     vowel = article == "a" and name[0] == "e"
     return f"{article}{'n' if vowel else ''} {name}"
+
+
+NUMERALS = frozenset(
+    [*_ONES, *_TENS[2:], *_PARTS.values(), *(f"{name}s" for name in _PARTS.values())]
+    + "hundred thousand million half halves quarter quarters fourth fourths second first".split()
+    + "twice double triple dozen dozens thrice single once couple pair pairs".split()
+)
+"""Words that say how many: whoever misspells one says another number."""

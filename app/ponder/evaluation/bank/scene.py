@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ponder.evaluation.arithmetic import Number, Operand, Working, show
+from ponder.evaluation.arithmetic import Number, Operand, Step, Working, show
 from ponder.evaluation.bank.lexicon import CATEGORIES, SLOTS, Lexicon, Person, Word
 from ponder.evaluation.bank.numerals import cardinal, part
 from ponder.evaluation.bank.templates import Slot, Template
@@ -86,6 +86,16 @@ def category(name: str) -> tuple[str, str, bool] | None:
     return (SLOTS[slot], ordinal, True) if slot in SLOTS else None
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The numbers of a scene at some point."""
+
+    numbers: dict[str, Number]
+    operands: dict[str, Operand]
+    steps: tuple[Step, ...]
+    results: tuple[Number, ...]
+
+
 class Scene:
     """One question, or one story and its follow-ups, while it is being written."""
 
@@ -117,6 +127,13 @@ class Scene:
         self._wordy = wordy
         return written
 
+    def digits(self, slot: Slot) -> str:
+        """Return what a slot of a number is filled with, in digits."""
+        wordy, self._wordy = self._wordy, False
+        written = self._fill(slot).replace(_FILLED, "")
+        self._wordy = wordy
+        return written
+
     def say(self, template: Template, answer: str, *, single: bool) -> str:
         """Return an answer sentence, with `answer` for the answer, which may be 1 (`single`)."""
         wordy, self._wordy = self._wordy, False
@@ -130,6 +147,32 @@ class Scene:
         """Have somebody else stand for these letters from here on."""
         for letter in people:
             self._people.pop(letter, None)
+
+    def shortened(self, sentence: str, before: str) -> str:
+        """Sometimes say "he" for the one whom the sentence before was about."""
+        hero = self._people.get("A")
+        if hero is None or not sentence.startswith(f"{hero.name} ") or hero.name not in before:
+            return sentence
+        others = (person.name for person in self._people.values() if person is not hero)
+        if any(name in before for name in others) or not self.dice.chance(0.6):
+            return sentence
+        return hero.he.capitalize() + sentence[len(hero.name) :]
+
+    def begin_anew(self) -> None:
+        """Begin a new turn: what was found is given from here on, in digits."""
+        self.working = Working()
+        self.operands = dict(self.numbers)
+
+    def save(self) -> Saved:
+        """Return how far the numbers are, for `restore`."""
+        steps, results = tuple(self.working.steps), tuple(self.working.results)
+        return Saved(dict(self.numbers), dict(self.operands), steps, results)
+
+    def restore(self, saved: Saved) -> None:
+        """Undo what happened to the numbers since."""
+        self.numbers, self.operands = dict(saved.numbers), dict(saved.operands)
+        self.working.steps[:] = saved.steps
+        self.working.results[:] = saved.results
 
     def _fill(self, slot: Slot) -> str:
         name = slot.name
