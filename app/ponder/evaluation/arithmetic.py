@@ -22,6 +22,9 @@ LARGEST_DENOMINATOR = 100
 _PLACES = 4
 _DECIMAL = 10**_PLACES
 
+MONEY = "money:"
+"""Begins the form of an answer that is an amount; its currency's sign follows."""
+
 Number = int | Fraction
 """Exact. A whole number is an int, see `exact`."""
 
@@ -72,6 +75,41 @@ class Verdict:
     kind: Literal["most", "least", "enough"]
     rivals: tuple[tuple[str, Operand], ...]
     """Names and what they have; for "enough", what there is and what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier turn."""
+
+    question: str
+    answer: str
+    """The sentence, its answer in a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A question and everything that is known of it: its steps, and the words of its answer."""
+
+    text: str
+    """The question alone."""
+    steps: tuple[Step, ...]
+    verdict: Verdict | None
+    """Set where the answer is a name, or yes or no; else the last step's result is the answer."""
+    says: str
+    """The answer sentence, with `{answer}` where the boxed answer stands."""
+    form: str
+    """number, money:$ (or £, €; money: where a word follows the amount), clock, name, yes/no."""
+    answer: str
+    """What stands in the box: 23, 7/3, 4.50, $4.50, 9:05, Mia, yes."""
+    kind: str
+    earlier: tuple[Exchange, ...] = ()
+    guess: str | None = None
+    """What the asker believes, where the question is whether that is right."""
+
+    @property
+    def operations(self) -> int:
+        """How many operations it takes; a comparison counts as one."""
+        return len(self.steps) + (self.verdict is not None)
 
 
 def exact(value: Number) -> Number:
@@ -157,13 +195,36 @@ def decide(verdict: Verdict, results: Sequence[Number]) -> str | None:
 
 def show(value: Number) -> str:
     """Return a number as it is written: 1234, -3, a decimal that ends, else a fraction."""
-    if isinstance(value, int):
-        return str(value)
+    if value.denominator == 1:
+        return str(value.numerator)
     if _DECIMAL % value.denominator:
         return f"{value.numerator}/{value.denominator}"
     whole, rest = divmod(abs(value.numerator) * (_DECIMAL // value.denominator), _DECIMAL)
     sign = "-" if value < 0 else ""
     return f"{sign}{whole}.{rest:0{_PLACES}}".rstrip("0")
+
+
+def amount(value: Number) -> str:
+    """Return an amount of money without its currency: whole, or with two decimals.
+
+    Raises:
+        ArithmeticError: it has a part smaller than a cent.
+    """
+    if value.denominator == 1:
+        return str(value)
+    if 100 % value.denominator:
+        raise ArithmeticError(f"{show(value)} is no amount of money")
+    cents = abs(value.numerator) * (100 // value.denominator)
+    return f"{'-' if value < 0 else ''}{cents // 100}.{cents % 100:02}"
+
+
+def in_form(value: Number, form: str) -> str:
+    """Return a number in the form of an answer; parts of a cent are written out."""
+    if not form.startswith(MONEY):
+        return show(value)
+    written = show(value) if 100 % value.denominator else amount(value)
+    sign = form.removeprefix(MONEY)
+    return f"-{sign}{written[1:]}" if value < 0 else sign + written
 
 
 class Working:

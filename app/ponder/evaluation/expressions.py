@@ -10,7 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ponder.evaluation.arithmetic import LIMIT, Number, Operand, Operator, Working, apply, show
+from ponder.evaluation.arithmetic import (
+    LIMIT,
+    Number,
+    Operand,
+    Operator,
+    Working,
+    apply,
+    exact,
+    show,
+)
 from ponder.evaluation.bank.numerals import cardinal
 from ponder.evaluation.dice import Dice
 
@@ -37,6 +46,15 @@ class Expression:
     working: Working
     in_words: bool = False
     """Whether it is said rather than written: twelve plus five."""
+    in_fractions: bool = False
+    """Whether 0.75 is three quarters, 3/4, here."""
+
+    @property
+    def answer(self) -> str:
+        """What it is worth, written as the question writes its numbers."""
+        value = self.working.results[-1]
+        fraction = self.in_fractions and isinstance(value, Fraction)
+        return f"{value.numerator}/{value.denominator}" if fraction else show(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +170,7 @@ def _join(dice: Dice, numbers: _Numbers, left: Tree, right: Tree) -> Branch | No
     if side is None:
         return None
     value = apply(operator, left.value, side.value)
-    fits = abs(value) <= LIMIT and (isinstance(value, int) or 1000 % value.denominator == 0)
+    fits = _size(value) <= LIMIT and (isinstance(value, int) or 1000 % value.denominator == 0)
     return Branch(operator, left, side, value) if fits else None
 
 
@@ -170,17 +188,21 @@ def _subtrahend(dice: Dice, numbers: _Numbers, minuend: Number, right: Tree) -> 
 
 
 def _factor(dice: Dice, numbers: _Numbers, multiplicand: Number, right: Tree) -> Tree | None:
-    if abs(multiplicand) < 2 and numbers.whole:
+    if _size(multiplicand) < 2 and numbers.whole:
         return None
     if multiplicand.denominator * right.value.denominator > _FINEST:
         return _replaced(right, dice.between(2, 9))
-    smaller = min(abs(multiplicand), abs(right.value))
+    smaller = min(_size(multiplicand), _size(right.value))
     # Five digits are as common as six.
-    too_large = abs(multiplicand * right.value) > (99_999 if dice.chance(0.5) else LIMIT)
+    too_large = _size(multiplicand * right.value) > (99_999 if dice.chance(0.5) else LIMIT)
     # Two factors of three digits are hard work: there are a third fewer than chance makes.
     if smaller >= 2 and not too_large and not (smaller > 99 and dice.chance(0.35)):
         return right
     return _replaced(right, dice.between(2, 9))
+
+
+def _size(value: Number) -> Number:
+    return -value if value < 0 else value
 
 
 def _divisor(dice: Dice, value: Number) -> int | None:
@@ -271,33 +293,27 @@ def _fraction(dice: Dice) -> Fraction:
 
 
 def _fractions(dice: Dice, operations: int) -> Expression | None:
-    """Two fractions, or a fraction and a number. Sums are worked out over a common bottom."""
-    one, other = _fraction(dice), _fraction(dice)
+    """Two or three fractions, or a fraction and a number."""
     working = Working()
-    if operations == 1:
-        return _fraction_of(dice, one, working)
-    if operations == 2:
-        bottom = dice.pick((3, 4, 5, 6, 7, 8, 9, 10, 12))
-        first, second = dice.between(1, bottom), dice.between(1, bottom)
-        plus = first <= second or dice.chance(0.5)
-        top = working.write(Operator.PLUS if plus else Operator.MINUS, first, second)
-        working.write(Operator.OVER, top, bottom)
-        sign = "+" if plus else "-"
-        return Expression(_spaced(dice, f"{first}/{bottom} {sign} {second}/{bottom}"), working)
-    if operations == 3:
-        top = working.write(Operator.TIMES, one.numerator, other.numerator)
-        bottom_of = working.write(Operator.TIMES, one.denominator, other.denominator)
-        working.write(Operator.OVER, top, bottom_of)
-        return Expression(f"{_over(one)} {dice.pick(('×', '*', 'of', 'x'))} {_over(other)}", working)
-    if one.denominator == other.denominator:
-        return None
-    plus = one <= other or dice.chance(0.6)
-    left = working.write(Operator.TIMES, one.numerator, other.denominator)
-    right = working.write(Operator.TIMES, other.numerator, one.denominator)
-    top = working.write(Operator.PLUS if plus else Operator.MINUS, left, right)
-    bottom_of = working.write(Operator.TIMES, one.denominator, other.denominator)
-    working.write(Operator.OVER, top, bottom_of)
-    return Expression(_spaced(dice, f"{_over(one)} {'+' if plus else '-'} {_over(other)}"), working)
+    first = _fraction(dice)
+    if operations == 1 and dice.chance(0.4):
+        return _fraction_of(dice, first, working)
+    now: Operand = first
+    text = _over(first)
+    alike = dice.chance(0.35)
+    for _ in range(operations):
+        other = _fraction(dice)
+        if alike:
+            other = Fraction(dice.between(1, first.denominator), first.denominator)
+        operator = dice.weighted((Operator.PLUS, Operator.MINUS, Operator.TIMES), (45, 30, 25))
+        if operator is Operator.TIMES and operations > 1:
+            operator = Operator.PLUS
+        if operator is Operator.MINUS and other > working.value(now):
+            operator = Operator.PLUS
+        now = working.write(operator, now, exact(other))
+        sign = dice.pick(("×", "*", "of", "x")) if operator is Operator.TIMES else operator
+        text += f" {sign} {_over(other)}"
+    return Expression(text, working, in_fractions=True)
 
 
 def _fraction_of(dice: Dice, part: Fraction, working: Working) -> Expression:
@@ -313,7 +329,9 @@ def _over(fraction: Fraction) -> str:
 
 def _percentages(dice: Dice, operations: int) -> Expression | None:
     percent = 5 * dice.between(1, 20) if dice.chance(0.7) else dice.between(1, 99)
-    number = dice.between(2, 60) * dice.pick((5, 10, 20)) if dice.chance(0.8) else whole_number(dice)
+    number = (
+        dice.between(2, 60) * dice.pick((5, 10, 20)) if dice.chance(0.8) else whole_number(dice)
+    )
     working = Working()
     now: Operand = working.write(Operator.PERCENT, percent, number)
     sign = dice.pick(("%", "%", "%", " percent", " %"))
@@ -361,7 +379,7 @@ _KINDS = (
     _Kind(_tree(_WHOLE), 56, (1, 2, 3, 4, 5, 6, 7, 8)),
     _Kind(_tree(_SIGNED), 12, (1, 2, 3, 4, 5)),
     _Kind(_tree(_DECIMAL), 15, (1, 2, 3, 4)),
-    _Kind(_fractions, 9, (1, 2, 3, 5)),
+    _Kind(_fractions, 9, (1, 2)),
     _Kind(_percentages, 9, (1, 2, 3)),
     _Kind(_powers, 5, (1, 2, 3, 4)),
 )

@@ -14,18 +14,18 @@ questions before it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ponder.errors import InputError, UnknownName
 from ponder.evaluation import wrapping
-from ponder.evaluation.arithmetic import show
+from ponder.evaluation.arithmetic import Draft, Exchange
 from ponder.evaluation.bank import drawing, stories
 from ponder.evaluation.bank.blocks import Block, Theme
 from ponder.evaluation.bank.collection import Bank, bank
 from ponder.evaluation.bank.drawing import ANSWER, Problem, Redraw
 from ponder.evaluation.bank.stories import Story
 from ponder.evaluation.dice import Dice
-from ponder.evaluation.drafts import Draft, Exchange
 from ponder.evaluation.expressions import expression
 from ponder.evaluation.spelling import misspell
 
@@ -104,19 +104,33 @@ def drafted(
     operations: range | Sequence[int] = range(1, LONGEST + 1),
     kinds: Collection[str] | None = None,
 ) -> Iterator[tuple[Question, Draft]]:
-    """Return what `questions` does, each with the steps that answer it."""
+    """Return what `questions` does, each with the draft that it comes from."""
+    return (
+        (Question(d.text, d.answer, d.kind, d.operations, d.earlier), d)
+        for d in drafts(seed, operations=operations, kinds=kinds)
+    )
+
+
+def drafts(
+    seed: int,
+    *,
+    operations: range | Sequence[int] = range(1, LONGEST + 1),
+    kinds: Collection[str] | None = None,
+) -> Iterator[Draft]:
+    """Return what `questions` does, as drafts: with the steps that answer them.
+
+    Raises:
+        UnknownName: a kind is none of `kinds()`.
+        InputError: no kind, no length, a length out of range, or no kind has such a length.
+    """
     # Checked here and not in the generator: an error belongs to the call that caused it.
     return _draw(Dice(seed), _choices(operations, kinds))
 
 
-def _draw(dice: Dice, choices: _Choices) -> Iterator[tuple[Question, Draft]]:
+def _draw(dice: Dice, choices: _Choices) -> Iterator[Draft]:
     while True:
-        try:
-            draft = _asked(dice, choices)
-        except Redraw:
-            continue
-        operations = len(draft.steps) + (draft.verdict is not None)
-        yield Question(draft.text, draft.answer, draft.kind, operations, draft.earlier), draft
+        with suppress(Redraw):
+            yield _asked(dice, choices)
 
 
 def _asked(dice: Dice, choices: _Choices) -> Draft:
@@ -161,8 +175,8 @@ def _expression(dice: Dice, source: Bank, operations: int) -> Draft:
         says = ANSWER
     else:
         says = wrapping.filled(dice, phrase.says, {"e": written.text, "=": ANSWER})
-    answer = show(written.working.results[-1])
-    return Draft(text, tuple(written.working.steps), None, says, "number", answer, EXPRESSION)
+    steps = tuple(written.working.steps)
+    return Draft(text, steps, None, says, "number", written.answer, EXPRESSION)
 
 
 def _continued(dice: Dice, choices: _Choices, base: Draft | Story | Problem) -> Draft:
@@ -170,8 +184,7 @@ def _continued(dice: Dice, choices: _Choices, base: Draft | Story | Problem) -> 
     draft = _next(dice, choices, base)
     while len(draft.earlier) < 3 and dice.chance(_ANOTHER_TURN):
         draft = _next(dice, choices, draft)
-    operations = len(draft.steps) + (draft.verdict is not None)
-    if operations not in choices.lengths:
+    if draft.operations not in choices.lengths:
         raise Redraw("too short")
     return draft
 

@@ -11,22 +11,23 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ponder.evaluation.arithmetic import (
+    MONEY,
+    Draft,
+    Exchange,
     Number,
     Operator,
     apply,
     defined,
     evaluate,
     exact,
+    in_form,
     proper,
-    show,
     value_of,
 )
 from ponder.evaluation.bank.drawing import ANSWER, Redraw
 from ponder.evaluation.bank.phrases import Phrases
-from ponder.evaluation.bank.scene import amount
 from ponder.evaluation.bank.templates import Slot, Template
 from ponder.evaluation.dice import Dice
-from ponder.evaluation.drafts import Draft, Exchange
 
 _UNIT = re.compile(re.escape(ANSWER) + r" ([a-z]+)")
 _SWAPPED = {
@@ -56,10 +57,9 @@ def guessed(dice: Dice, draft: Draft, phrases: Phrases) -> Draft:
     assert results is not None
     if draft.verdict is not None or draft.form == "clock":
         raise Redraw("no number")
-    value = results[-1]
     correct = dice.chance(0.5)
-    guess = draft.answer if correct else _written(draft.form, _mistaken(dice, draft, results))
-    found = _UNIT.search(draft.says) if draft.form == "money:" else None
+    guess = draft.answer if correct else in_form(_mistaken(dice, draft, results), draft.form)
+    found = _UNIT.search(draft.says) if draft.form == MONEY else None
     unit = f" {found[1]}" if found is not None else ""
     texts = {"q": draft.text, "g": guess + unit, "e": ANSWER + unit, "=": ANSWER + unit}
     asked = filled(dice, dice.pick(phrases["check"]).text, texts)
@@ -96,6 +96,7 @@ def _mistaken(dice: Dice, draft: Draft, results: tuple[Number, ...]) -> Number:
         and proper(found)
         and (found >= 0 or value < 0)
         and (not isinstance(value, int) or isinstance(found, int))
+        and (not draft.form.startswith(MONEY) or 100 % found.denominator == 0)
     )
     if found is None or not fits:
         raise Redraw("no such slip")
@@ -134,19 +135,3 @@ _SLIPS: tuple[Callable[[Dice, Draft, tuple[Number, ...]], Number | None], ...] =
     _off_by_little, _carried_wrongly, _carried_wrongly, _stopped_early, _did_the_opposite,
     _turned_digits,
 )  # fmt: skip
-
-
-def _written(form: str, value: Number) -> str:
-    """Return a number in the form of an answer.
-
-    Raises:
-        Redraw: it cannot be written in it.
-    """
-    if not form.startswith("money:"):
-        return show(value)
-    try:
-        written = amount(value)
-    except ArithmeticError as error:
-        raise Redraw(str(error)) from error
-    sign = form.removeprefix("money:")
-    return f"-{sign}{written[1:]}" if value < 0 else sign + written

@@ -10,11 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from ponder.evaluation.arithmetic import evaluate, show, value_of
+from ponder.evaluation.arithmetic import Draft, evaluate, show, value_of
 from ponder.evaluation.bank import lexicon
 from ponder.evaluation.bank.checking import Checked, check
 from ponder.evaluation.dice import Dice
-from ponder.evaluation.drafts import Draft
 
 _LEXICON = "lexicon.txt"
 

@@ -10,24 +10,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ponder.evaluation.arithmetic import Result, decide, evaluate, show
+from ponder.evaluation.arithmetic import Draft, Result, decide, evaluate, show
 from ponder.evaluation.bank import drawing
-from ponder.evaluation.bank.blocks import Block, Condition, Given, Mistake, Theme, Wording
+from ponder.evaluation.bank.blocks import Block, Given, Mistake, Theme, Wording
 from ponder.evaluation.bank.drawing import Redraw
 from ponder.evaluation.bank.language import RUNNING, Reader
 from ponder.evaluation.bank.lexicon import Lexicon
 from ponder.evaluation.bank.scene import category, is_person, is_word_slot
 from ponder.evaluation.bank.templates import Slot, Template
 from ponder.evaluation.dice import Dice
-from ponder.evaluation.drafts import Draft
 
 DRAWS = 200
 """How often each q-line is drawn."""
 
 _ONE_OF_SEVERAL = re.compile(r"(?<![\w.,/:$£€-])1 ([a-z]+s)\b")
 _NO_PLURALS = frozenset(
-    "is was has plus times minus less gas bus class glass dress as us this its always across "
-    "yes ends costs weighs gets gives makes takes holds needs lasts goes comes leaves".split()
+    {"is", "was", "has", "plus", "times", "minus", "less", "gas", "bus", "class", "as", "us"}
 )
 _UNTIDY = re.compile(r"[{}\[\]|\x01\x02]| [,.?!;]|\.\.(?!\.)|,,|\?\?|  |\bNone\b")
 _CURRENCY = re.compile(r"[$£€]|\b(?:dollars?|pounds?|euros?|bucks|pence)\b")

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ponder.evaluation.arithmetic import (
+    Draft,
     Number,
     Operand,
     Verdict,
     Working,
+    amount,
     decide,
+    in_form,
     proper,
     show,
 )
 from ponder.evaluation.bank.blocks import Block, Condition, Given, Pick, Wording
 from ponder.evaluation.bank.lexicon import Lexicon
-from ponder.evaluation.bank.scene import Scene, amount, clock
+from ponder.evaluation.bank.scene import Scene, clock
 from ponder.evaluation.bank.templates import Slot, Template
 from ponder.evaluation.dice import Dice
-from ponder.evaluation.drafts import Draft
 
 ANSWER = "{answer}"
 
 
-class Redraw(Exception):  # noqa: N818
+class Redraw(Exception):
     """This draw broke a rule: another may not."""
 
 
@@ -149,9 +152,7 @@ def _operand(scene: Scene, side: Number | str) -> Operand:
     return scene.operands[side] if isinstance(side, str) else side
 
 
-def answered(
-    scene: Scene, block: Block, wording: Wording, text: str, kind: str
-) -> Draft:
+def answered(scene: Scene, block: Block, wording: Wording, text: str, kind: str) -> Draft:
     """Return the draft of a question whose words are there, with the block's answer.
 
     Raises:
@@ -169,11 +170,15 @@ def answered(
         enough = verdict.kind == "enough"
         says = block.says[answer] if enough else wording.says or block.says["a"]
         form = "yes/no" if enough else "name"
-        return Draft(text, steps, verdict, scene.say(says, ANSWER, single=False), form, answer, kind)
+        return Draft(
+            text, steps, verdict, scene.say(says, ANSWER, single=False), form, answer, kind
+        )
     says = wording.says or block.says["a"]
     try:
         answer, form, said = _answer(scene, says)
-        return Draft(text, steps, None, scene.say(says, said, single=answer == "1"), form, answer, kind)
+        return Draft(
+            text, steps, None, scene.say(says, said, single=answer == "1"), form, answer, kind
+        )
     except ArithmeticError as error:
         raise Redraw(str(error)) from error
 
@@ -185,14 +190,13 @@ def _answer(scene: Scene, says: Template) -> tuple[str, str, str]:
     match slot.format.split():
         case ["money"]:
             currency = scene.currency
-            written = amount(value)
-            if currency.sign:
-                sign = "-" if value < 0 else ""
-                return sign + currency.sign + written.removeprefix("-"), currency.form, ANSWER
-            unit = currency.unit + ("" if value == 1 else "s")
-            return written, currency.form, f"{ANSWER} {unit}"
+            amount(value)  # raises where there is none
+            unit = f" {currency.unit}{'' if value == 1 else 's'}" if currency.unit else ""
+            return in_form(value, currency.form), currency.form, ANSWER + unit
         case ["clock", minutes]:
             return clock(value, scene.numbers[minutes]), "clock", ANSWER
+        case ["frac"] if isinstance(value, Fraction):
+            return f"{value.numerator}/{value.denominator}", "number", ANSWER
         case _:
             return show(value), "number", ANSWER
 

@@ -35,9 +35,9 @@ from ponder.evaluation.bank.blocks import (
     VerdictLine,
     Wording,
 )
+from ponder.evaluation.bank.scene import FORMATS, PERSON_FORMS, is_person, is_word_slot
 from ponder.evaluation.bank.templates import Slot, Template, TemplateError
 from ponder.evaluation.bank.terms import Constant, Name, Operation, Term, TermError
-from ponder.evaluation.bank.scene import FORMATS, PERSON_FORMS, is_person, is_word_slot
 from ponder.evaluation.dice import Dice
 
 RUNNING = "x"

@@ -8,10 +8,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS = (
+    "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+)  # fmt: skip
 _PARTS = {
     3: "third", 5: "fifth", 6: "sixth", 7: "seventh", 8: "eighth", 9: "ninth", 10: "tenth",
     12: "twelfth", 20: "twentieth",
@@ -54,8 +57,11 @@ def part(fraction: Fraction, *, article: str, quarter: str) -> str | None:
 
 
 NUMERALS = frozenset(
-    [*_ONES, *_TENS[2:], *_PARTS.values(), *(f"{name}s" for name in _PARTS.values())]
-    + "hundred thousand million half halves quarter quarters fourth fourths second first".split()
-    + "twice double triple dozen dozens thrice single once couple pair pairs".split()
-)
+    {
+        *_ONES, *_TENS[2:], *_PARTS.values(), *(f"{name}s" for name in _PARTS.values()),
+        "hundred", "thousand", "million", "half", "halves", "quarter", "quarters", "fourth",
+        "fourths", "second", "first", "twice", "double", "triple", "dozen", "dozens", "single",
+        "once", "couple", "pair", "pairs",
+    }
+)  # fmt: skip
 """Words that say how many: whoever misspells one says another number."""

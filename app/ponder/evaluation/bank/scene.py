@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ponder.evaluation.arithmetic import Number, Operand, Step, Working, show
+from ponder.evaluation.arithmetic import MONEY, Number, Operand, Step, Working, amount, show
 from ponder.evaluation.bank.lexicon import CATEGORIES, SLOTS, Lexicon, Person, Word
 from ponder.evaluation.bank.numerals import cardinal, part
 from ponder.evaluation.bank.templates import Slot, Template
@@ -55,7 +55,7 @@ class Currency:
     @property
     def form(self) -> str:
         """The form of an answer in this currency."""
-        return f"money:{self.sign}"
+        return MONEY + self.sign
 
 
 _CURRENCIES = (
@@ -284,20 +284,6 @@ class Scene:
         return f"{_FILLED}{found[1]} {_FILLED}{several}{rest}"
 
 
-def amount(value: Number) -> str:
-    """Return an amount of money without its currency: whole, or with two decimals.
-
-    Raises:
-        ArithmeticError: it has a part smaller than a cent.
-    """
-    if isinstance(value, int):
-        return str(value)
-    if 100 % value.denominator:
-        raise ArithmeticError(f"{show(value)} is no amount of money")
-    cents = abs(value.numerator) * (100 // value.denominator)
-    return f"{'-' if value < 0 else ''}{cents // 100}.{cents % 100:02}"
-
-
 def clock(hours: Number, minutes: Number) -> str:
     """Return a time of day.
 
@@ -329,4 +315,6 @@ def _there_is(found: re.Match[str]) -> str:
 
 
 def _there_is_given(found: re.Match[str]) -> str:
-    return found[0] if "{answer}" in found.string[found.end() : found.end() + 10] else _there_is(found)
+    return (
+        found[0] if "{answer}" in found.string[found.end() : found.end() + 10] else _there_is(found)
+    )

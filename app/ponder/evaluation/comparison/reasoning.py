@@ -6,7 +6,7 @@ they are, is the caller's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -115,7 +115,7 @@ def ask(
     """
     streams = []
     for at, question in enumerate(questions):
-        prompt = session.prompt([*session.messages, Message("user", question.text)])
+        prompt = session.prompt([*session.messages, *_messages(question)])
         seeded = replace(sampling, seed=(sampling.seed or 0) + at)
         streams.append(session.runner.submit(prompt, budget, seeded))
     found = []
@@ -131,6 +131,13 @@ def ask(
             stream.cancel()
         raise
     return tuple(found)
+
+
+def _messages(question: Question) -> Iterator[Message]:
+    for exchange in question.earlier:
+        yield Message("user", exchange.question)
+        yield Message("assistant", exchange.answer)
+    yield Message("user", question.text)
 
 
 def outcome(question: Question, trace: Trace) -> Outcome:
