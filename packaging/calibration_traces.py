@@ -13,18 +13,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from ponder.evaluation.arithmetic import Draft, Operator, evaluate, value_of
+from ponder.evaluation.arithmetic import Draft, Number, Operator, evaluate, show, value_of
 from ponder.evaluation.dice import Dice
-from ponder.evaluation.questions import Question, drafted
+from ponder.evaluation.questions import drafts
 
 _SEED = 20
 _ENGLISH, _OTHERS = 110, 12
 """How many: in English, and in each other language."""
 
+_KINDS = (
+    "expression", "number-chain", "numbers", "school-orders", "hall", "wages", "journey",
+    "heaps", "dial",
+)  # fmt: skip
+"""Everything in one file of the bank, and expressions: other files may grow without a change here."""
+
 _SIGNS = {
     Operator.PLUS: "+", Operator.MINUS: "-", Operator.TIMES: "×", Operator.OVER: "÷",
-    Operator.MOD: "mod",
+    Operator.MOD: "mod", Operator.PERCENT: "% of",
 }  # fmt: skip
+_ORDERED = tuple(_SIGNS)[:5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Voice:
 
 def orders(plus: str, minus: str, times: str, over: str, mod: str) -> dict[Operator, str]:
     """The five operations in words."""
-    return dict(zip(Operator, (plus, minus, times, over, mod), strict=True))
+    return dict(zip(_ORDERED, (plus, minus, times, over, mod), strict=True))
 
 
 ENGLISH = Voice(
@@ -183,19 +190,27 @@ OTHERS = (
 def traces() -> str:
     """The whole text, languages mixed."""
     dice = Dice(_SEED)
-    told = [_trace(dice, ENGLISH, q.text, d, q.answer) for q, d in _english()]
+    told = [_trace(dice, ENGLISH, draft.text, draft) for draft in _english()]
     for voice in OTHERS:
-        told += [_trace(dice, voice, _asked(voice, d), d, q.answer) for q, d in _chains(voice)]
+        told += [_trace(dice, voice, _asked(voice, draft), draft) for draft in _chains(voice)]
     return "\n\n\n".join(dice.sample(told, len(told))) + "\n"
 
 
-def _english() -> Iterator[tuple[Question, Draft]]:
-    return islice(drafted(_SEED), _ENGLISH)
+def _english() -> Iterator[Draft]:
+    drawn = drafts(_SEED, kinds=_KINDS, operations=range(2, 9))
+    return islice((draft for draft in drawn if _plain(draft)), _ENGLISH)
 
 
-def _chains(voice: Voice) -> Iterator[tuple[Question, Draft]]:
+def _chains(voice: Voice) -> Iterator[Draft]:
     seed = _SEED + 1 + OTHERS.index(voice)
-    return islice(drafted(seed, kinds=["chain"], operations=range(3, 7)), _OTHERS)
+    drawn = drafts(seed, kinds=["number-chain"], operations=range(3, 7))
+    return islice((draft for draft in drawn if _plain(draft)), _OTHERS)
+
+
+def _plain(draft: Draft) -> bool:
+    """Tell whether a voice can work it out: one turn, no guess, operations with a sign."""
+    signs = all(step.operator in _SIGNS for step in draft.steps)
+    return signs and not draft.earlier and draft.guess is None
 
 
 def _asked(voice: Voice, draft: Draft) -> str:
@@ -205,31 +220,39 @@ def _asked(voice: Voice, draft: Draft) -> str:
     return f"{question}{'' if '。' in question else ' '}{voice.asks}"
 
 
-def _trace(dice: Dice, voice: Voice, question: str, draft: Draft, answer: str) -> str:
+def _trace(dice: Dice, voice: Voice, question: str, draft: Draft) -> str:
+    answer = draft.answer
     results = evaluate(draft.steps)
     assert results is not None
     lines = [dice.pick(voice.opening)]
     for at, step in enumerate(draft.steps):
         left, right = value_of(step.left, results), value_of(step.right, results)
-        told = {"left": left, "right": right, "result": results[at], "sign": _SIGNS[step.operator]}
+        told = {
+            "left": show(left),
+            "right": show(right),
+            "result": show(results[at]),
+            "sign": _SIGNS[step.operator],
+        }
         lines.append(dice.pick(voice.step).format(**told))
         proof = _proof(step.operator, left, right, results[at])
         if proof and dice.chance(0.15):
-            wrong = abs(results[at] + dice.pick((-10, -1, 1, 10, 100)))
+            wrong = show(abs(int(results[at]) + dice.pick((-10, -1, 1, 10, 100))))
             lines.append(dice.pick(voice.doubt).format(**told, proof=proof, wrong=wrong))
         elif proof and dice.chance(0.4):
             lines.append(dice.pick(voice.check).format(**told, proof=proof))
-    if draft.rivals is not None:
-        one, other = (f"{r.name}: {value_of(r.amount, results)}" for r in draft.rivals)
-        lines.append(f"Comparing the two, {one} and {other}. So {answer} has more.")
+    if draft.verdict is not None:
+        told_of = (f"{name}: {show(value_of(o, results))}" for name, o in draft.verdict.rivals)
+        lines.append(f"Comparing them, {' and '.join(told_of)}. So it is {answer}.")
     lines.append(dice.pick(voice.closing).format(answer=answer))
     between = "\n" if dice.chance(0.5) else " "
     said = dice.pick(voice.answer).format(answer=answer)
     return f"User: {question}\nAssistant: <think>\n{between.join(lines)}\n</think>\n{said}"
 
 
-def _proof(operator: Operator, left: int, right: int, result: int) -> str:
+def _proof(operator: Operator, left: Number, right: Number, result: Number) -> str:
     """Another way to the same number; empty where there is none worth telling."""
+    if not (isinstance(left, int) and isinstance(right, int) and isinstance(result, int)):
+        return ""
     match operator:
         case Operator.TIMES if left > 9 and right > 9 and right % 10:
             tens, ones = right - right % 10, right % 10
@@ -241,7 +264,7 @@ def _proof(operator: Operator, left: int, right: int, result: int) -> str:
             return f"{result} - {right} = {left}"
         case Operator.MINUS if right > 9:
             return f"{result} + {right} = {left}"
-        case Operator.OVER:
+        case Operator.OVER if left > 0 and right > 0:
             return f"{result} × {right} = {left}"
         case Operator.MOD if left >= right:
             return f"{left} = {left // right} × {right} + {result}"

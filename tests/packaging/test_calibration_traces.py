@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import calibration_traces
@@ -16,17 +18,21 @@ def test_the_traces_are_what_the_script_writes() -> None:
 
 
 def test_what_the_traces_claim_is_true() -> None:
-    operations = {
+    operations: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
         "+": lambda a, b: a + b,
         "-": lambda a, b: a - b,
         "×": lambda a, b: a * b,
-        "÷": lambda a, b: a // b,
+        "÷": lambda a, b: a / b,
         "mod": lambda a, b: a % b,
+        "% of": lambda a, b: a * b / 100,
     }
+    number = r"-?\d+(?:\.\d+|/\d+)?"
     claims = re.findall(
-        r"(?<![-+×÷\d] )\b(\d+) ([-+×÷]|mod) (\d+) = (\d+)\b(?! [-+×÷])",
+        rf"(?<![-+×÷\d] )(?<![\d./-])({number}) ([-+×÷]|mod|% of) ({number}) = ({number})"
+        r"(?![\d/]|\.\d| [-+×÷])",
         calibration_traces.traces(),
     )
     assert len(claims) > 500
     for left, sign, right, result in claims:
-        assert operations[sign](int(left), int(right)) == int(result), (left, sign, right)
+        worked_out = operations[sign](Fraction(left), Fraction(right))
+        assert worked_out == Fraction(result), (left, sign, right, result)

@@ -24,8 +24,8 @@ from ponder.evaluation.bank.numerals import cardinal
 from ponder.evaluation.dice import Dice
 
 _TRIES = 30
-_FINEST = 100
-"""Products of decimals have two places at most."""
+_FINEST = 2
+"""Products of decimals have so many places at most."""
 _SUMS = (Operator.PLUS, Operator.MINUS)
 _JOINS = (Operator.PLUS, Operator.MINUS, Operator.TIMES, Operator.OVER, Operator.MOD)
 _SIGNS = (("×", "/"), ("*", "/"), ("x", "÷"), ("×", "÷"), ("·", ":"), ("*", "÷"), ("x", "/"))
@@ -190,7 +190,7 @@ def _subtrahend(dice: Dice, numbers: _Numbers, minuend: Number, right: Tree) -> 
 def _factor(dice: Dice, numbers: _Numbers, multiplicand: Number, right: Tree) -> Tree | None:
     if _size(multiplicand) < 2 and numbers.whole:
         return None
-    if multiplicand.denominator * right.value.denominator > _FINEST:
+    if _places(multiplicand) + _places(right.value) > _FINEST:
         return _replaced(right, dice.between(2, 9))
     smaller = min(_size(multiplicand), _size(right.value))
     # Five digits are as common as six.
@@ -199,6 +199,11 @@ def _factor(dice: Dice, numbers: _Numbers, multiplicand: Number, right: Tree) ->
     if smaller >= 2 and not too_large and not (smaller > 99 and dice.chance(0.35)):
         return right
     return _replaced(right, dice.between(2, 9))
+
+
+def _places(value: Number) -> int:
+    """Return how many decimals a number takes, three standing for more."""
+    return next((n for n in range(3) if 10**n % value.denominator == 0), 3)
 
 
 def _size(value: Number) -> Number:

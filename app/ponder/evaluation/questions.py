@@ -171,10 +171,8 @@ def _expression(dice: Dice, source: Bank, operations: int) -> Draft:
         raise Redraw("no expression")
     phrase = dice.pick(source.phrases["expr"])
     text = wrapping.filled(dice, phrase.text, {"e": written.text})
-    if phrase.says is None:
-        says = ANSWER
-    else:
-        says = wrapping.filled(dice, phrase.says, {"e": written.text, "=": ANSWER})
+    said = phrase.says or dice.pick(source.phrases["result"]).text
+    says = wrapping.filled(dice, said, {"e": written.text, "=": ANSWER})
     steps = tuple(written.working.steps)
     return Draft(text, steps, None, says, "number", written.answer, EXPRESSION)
 

@@ -36,7 +36,7 @@ _SLIPPABLE = re.compile(r"[a-z]{4,}")
 _LOOSE_COMMA = re.compile(r",(?= )")
 _LAST_STOP = re.compile(r"[.?!]+$")
 _STOP_INSIDE = re.compile(r"(?<=[a-z])[.?](?= )")
-_SPACE = re.compile(r"(?<=[a-z])([a-z]{2,}) (?=[a-z]{2,}\b)")
+_TWO_WORDS = re.compile(r"(?<![A-Za-z0-9'])([a-z]{2,}) (?=([a-z]{2,})(?![A-Za-z0-9]))")
 
 
 def misspell(dice: Dice, text: str) -> str:
@@ -57,7 +57,7 @@ def misspell(dice: Dice, text: str) -> str:
         rate = dice.pick((0.04, 0.08, 0.15))
         text = _WORD.sub(lambda word: _slip(dice, word, rate), text)
     if dice.chance(0.2):
-        text = _SPACE.sub(lambda space: _join(dice, space), text)
+        text = _TWO_WORDS.sub(lambda words: _join(dice, words), text)
     return text
 
 
@@ -90,9 +90,6 @@ def _slip(dice: Dice, found: re.Match[str], rate: float) -> str:
 
 def _join(dice: Dice, found: re.Match[str]) -> str:
     """Lose the space between two words, neither of which is a number."""
-    text = found.string
-    before = re.split(r"[^a-z]", text[: found.end() - 1])[-1]
-    after = re.split(r"[^a-z]", text[found.end() :], maxsplit=1)[0]
-    if before in NUMERALS or after in NUMERALS or not dice.chance(0.06):
+    if not dice.chance(0.06) or found[1] in NUMERALS or found[2] in NUMERALS:
         return found[0]
     return found[1]

@@ -44,7 +44,9 @@ def exchanged(draft: Draft) -> Exchange:
 def requested(dice: Dice, draft: Draft, phrases: Phrases) -> Draft:
     """Return the question with a request around it."""
     request = dice.pick(phrases["request"]).text
-    return replace(draft, text=filled(dice, request, {"q": draft.text}))
+    last = request.parts[-1]
+    question = draft.text if isinstance(last, Slot) else _closed(draft.text)
+    return replace(draft, text=filled(dice, request, {"q": question}))
 
 
 def guessed(dice: Dice, draft: Draft, phrases: Phrases) -> Draft:
@@ -58,7 +60,7 @@ def guessed(dice: Dice, draft: Draft, phrases: Phrases) -> Draft:
     if draft.verdict is not None or draft.form == "clock":
         raise Redraw("no number")
     correct = dice.chance(0.5)
-    guess = draft.answer if correct else in_form(_mistaken(dice, draft, results), draft.form)
+    guess = draft.answer if correct else _written(draft, _mistaken(dice, draft, results))
     found = _UNIT.search(draft.says) if draft.form == MONEY else None
     unit = f" {found[1]}" if found is not None else ""
     texts = {"q": draft.text, "g": guess + unit, "e": ANSWER + unit, "=": ANSWER + unit}
@@ -135,3 +137,10 @@ _SLIPS: tuple[Callable[[Dice, Draft, tuple[Number, ...]], Number | None], ...] =
     _off_by_little, _carried_wrongly, _carried_wrongly, _stopped_early, _did_the_opposite,
     _turned_digits,
 )  # fmt: skip
+
+
+def _written(draft: Draft, value: Number) -> str:
+    """Return a number as the answer of the question is written."""
+    if "/" in draft.answer and value.denominator > 1:
+        return f"{value.numerator}/{value.denominator}"
+    return in_form(value, draft.form)

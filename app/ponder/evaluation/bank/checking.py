@@ -23,7 +23,7 @@ from ponder.evaluation.dice import Dice
 DRAWS = 200
 """How often each q-line is drawn."""
 
-_ONE_OF_SEVERAL = re.compile(r"(?<![\w.,/:$£€-])1 ([a-z]+s)\b")
+_ONE_OF_SEVERAL = re.compile(r"(?<![\w.,/:$£€-])(?<![a-z] )1 ([a-z]+[^su\W]s)\b")
 _NO_PLURALS = frozenset(
     {"is", "was", "has", "plus", "times", "minus", "less", "gas", "bus", "class", "as", "us"}
 )

@@ -27,11 +27,11 @@ Phrases = dict[str, tuple[Phrase, ...]]
 CHECK = "check.txt"
 TURNS = "turns.txt"
 SLOTS: Mapping[str, Mapping[str, Collection[str]]] = {
-    CHECK: {"expr": "e", "check": "qg", "right": "eg", "wrong": "eg", "request": "q"},
-    TURNS: {"instead": ("old", "new")},
+    CHECK: {"expr": "e", "check": "qg", "right": "ge", "wrong": "ge", "request": "q"},
+    TURNS: {"instead": ("old", "new"), "result": "e"},
 }
-"""For each file the keys of its lines, and which slots they may have: {e} is an expression or
-the answer, {g} a guess, {q} the whole question."""
+"""For each file the keys of its lines, and which slots they may have: {e} is an expression,
+{=e} the answer, {g} a guess, {q} the whole question."""
 
 
 def parse(file: str, text: str) -> tuple[Phrases, list[Mistake]]:
