@@ -25,7 +25,7 @@ _KINDS = (
     "expression", "number-chain", "numbers", "school-orders", "hall", "wages", "journey",
     "heaps", "dial",
 )  # fmt: skip
-"""Everything in one file of the bank, and expressions: other files may grow without a change here."""
+"""Expressions and one file of the bank: the other files may grow without a change here."""
 
 _SIGNS = {
     Operator.PLUS: "+", Operator.MINUS: "-", Operator.TIMES: "×", Operator.OVER: "÷",

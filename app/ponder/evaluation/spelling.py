@@ -34,7 +34,7 @@ _NEIGHBOURS = {
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _SLIPPABLE = re.compile(r"[a-z]{4,}")
 _LOOSE_COMMA = re.compile(r",(?= )")
-_LAST_STOP = re.compile(r"[.?!]+$")
+_LAST_STOP = re.compile(r"\s*[.?!]+$")
 _STOP_INSIDE = re.compile(r"(?<=[a-z])[.?](?= )")
 _TWO_WORDS = re.compile(r"(?<![A-Za-z0-9'])([a-z]{2,}) (?=([a-z]{2,})(?![A-Za-z0-9]))")
 

@@ -10,12 +10,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from ponder.evaluation import talk
 from ponder.evaluation.arithmetic import Draft, evaluate, show, value_of
-from ponder.evaluation.bank import lexicon
+from ponder.evaluation.bank import lexicon, phrases
+from ponder.evaluation.bank.blocks import Mistake
 from ponder.evaluation.bank.checking import Checked, check
+from ponder.evaluation.bank.collection import LEXICON, SUFFIX
 from ponder.evaluation.dice import Dice
-
-_LEXICON = "lexicon.txt"
 
 
 def main() -> int:
@@ -27,22 +28,41 @@ def main() -> int:
     options = parser.parse_args()
     wrong = 0
     for file in options.files:
-        beside = file.with_name(_LEXICON)
-        source = beside if beside.is_file() else Path(__file__).with_name(_LEXICON)
-        words, mistakes = lexicon.parse(source.read_text("utf-8"))
-        for line, message in mistakes:
-            print(f"{source}:{line}: {message}")
+        if file.suffix == SUFFIX:
+            mistakes = _check(file, options.show, options.seed)
+        else:
+            mistakes = _check_words(file)
         wrong += len(mistakes)
-        if file.name != _LEXICON and not mistakes:
-            checked = check(str(file), file.read_text("utf-8"), words)
-            wrong += len(checked.mistakes)
-            _print(str(file), checked, options.show, options.seed)
+        for mistake in mistakes:
+            print(mistake)
     return 1 if wrong else 0
 
 
+def _check_words(file: Path) -> list[Mistake]:
+    """Check a file of words or phrases: all but banks."""
+    text = file.read_text("utf-8")
+    if file.name == LEXICON:
+        return [Mistake(str(file), line, message) for line, message in lexicon.parse(text)[1]]
+    if file.name == talk.FILE:
+        return talk.parse(str(file), text)[1]
+    if file.name in phrases.SLOTS:
+        return phrases.parse(str(file), text)[1]
+    return [Mistake(str(file), 0, "no such file belongs to the bank")]
+
+
+def _check(file: Path, count: int, seed: int) -> list[Mistake]:
+    """Check a bank, and print questions from it."""
+    beside = file.with_name(LEXICON)
+    source = beside if beside.is_file() else Path(__file__).with_name(LEXICON)
+    words, wrong = lexicon.parse(source.read_text("utf-8"))
+    if wrong:
+        return [Mistake(str(source), line, message) for line, message in wrong]
+    checked = check(str(file), file.read_text("utf-8"), words)
+    _print(str(file), checked, count, seed)
+    return checked.mistakes
+
+
 def _print(file: str, checked: Checked, count: int, seed: int) -> None:
-    for mistake in checked.mistakes:
-        print(mistake)
     told = ", ".join(f"{many} {person}" for person, many in sorted(checked.wordings.items()))
     print(f"{file}: {checked.wordings.total()} q-lines ({told}), {len(checked.mistakes)} to mend")
     count = min(count, len(checked.samples))

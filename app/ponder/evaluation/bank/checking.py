@@ -23,6 +23,9 @@ from ponder.evaluation.dice import Dice
 DRAWS = 200
 """How often each q-line is drawn."""
 
+MOST_FAILURES = 100
+"""So many of them may break a rule."""
+
 _ONE_OF_SEVERAL = re.compile(r"(?<![\w.,/:$£€-])(?<![a-z] )1 ([a-z]+[^su\W]s)\b")
 _NO_PLURALS = frozenset(
     {"is", "was", "has", "plus", "times", "minus", "less", "gas", "bus", "class", "as", "us"}
@@ -210,7 +213,7 @@ def _try(found: Checked, block: Block, wording: Wording, lexicon: Lexicon) -> No
                 told.add(kind)
                 found.mistakes.append(Mistake(block.file, wording.line, message))
         found.samples.append((wording.line, draft))
-    if failures.total() > DRAWS // 2:
+    if failures.total() > MOST_FAILURES:
         why, _ = failures.most_common(1)[0]
         message = f"{failures.total()} of {DRAWS} draws fail, mostly for: {why}"
         found.mistakes.append(Mistake(block.file, wording.line, message))

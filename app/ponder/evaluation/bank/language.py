@@ -326,7 +326,7 @@ def _side(term: Term) -> Number | str:
         case Name(name):
             return name
         case _:
-            raise TermError("a side of a step is a name or a plain number; write two lines")
+            raise TermError("a step is one operation on names or plain numbers; write two lines")
 
 
 def _missing(block: Block) -> list[str]:

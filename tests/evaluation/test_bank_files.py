@@ -1,0 +1,71 @@
+"""The files of the bank that come with ponder: each is right, and all of it is drawn."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from ponder.errors import InputError
+from ponder.evaluation.bank import checking
+from ponder.evaluation.bank.__main__ import main
+from ponder.evaluation.bank.checking import check
+from ponder.evaluation.bank.collection import SUFFIX, bank, read
+from ponder.evaluation.questions import drafts
+
+FOLDER = Path(str(files("ponder.evaluation.bank")))
+FILES = sorted(FOLDER.glob(f"*{SUFFIX}"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_has_nothing_to_mend(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The command draws each line more often; the suite has to be quick.
+    monkeypatch.setattr(checking, "DRAWS", 24)
+    monkeypatch.setattr(checking, "MOST_FAILURES", 18)
+    found = check(file.name, file.read_text("utf-8"), bank().lexicon)
+    assert [str(mistake) for mistake in found.mistakes] == []
+    assert {line for line, _ in found.samples} == {
+        wording.line
+        for block in bank().problems
+        if block.file == file.name
+        for wording in block.wordings
+    }
+
+
+def test_every_block_of_every_theme_is_told() -> None:
+    themes = bank().themes
+    labels = {
+        (theme.name, block.line): {step.name for step in block.steps}
+        for theme in themes
+        for block in theme.blocks()
+    }
+    assert labels
+    for theme in themes:
+        told = " ".join(draft.text for draft in islice(drafts(1, kinds=[theme.name]), 300))
+        assert len(told) > 300
+
+
+def test_the_command_tells_mistakes_and_shows_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = tmp_path / "good.bank"
+    good.write_text("problem a\nlet n = 2..9\nq: {n} and one?\n: x = n + 1 | sum\na: It is {=x}.\n")
+    bad = tmp_path / "bad.bank"
+    bad.write_text("problem a\nlet n = 2..\nq: {n}?\n: x = n + 1 | sum\na: It is {=x}.\n")
+    monkeypatch.setattr("sys.argv", ["bank", "--show", "2", str(good)])
+    assert main() == 0
+    out = capsys.readouterr().out
+    assert "1 q-lines" in out
+    assert out.count("    sum: ") == 2
+    monkeypatch.setattr("sys.argv", ["bank", str(good), str(bad), str(FOLDER / "talk.txt")])
+    assert main() == 1
+    assert f"{bad}:2: " in capsys.readouterr().out
+
+
+def test_a_bank_that_cannot_be_read_lists_its_mistakes() -> None:
+    texts = {file.name: file.read_text("utf-8") for file in FOLDER.glob("*.txt")}
+    with pytest.raises(InputError) as raised:
+        read({**texts, "some.bank": "problem a\nq: {"})
+    assert "some.bank:2" in raised.value.hint
