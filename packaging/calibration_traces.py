@@ -18,7 +18,7 @@ from ponder.evaluation.dice import Dice
 from ponder.evaluation.questions import drafts
 
 _SEED = 20
-_ENGLISH, _OTHERS = 110, 12
+_ENGLISH, _OTHERS = 150, 14
 """How many: in English, and in each other language."""
 
 _KINDS = (

@@ -33,14 +33,18 @@ from ponder.evaluation.bank.numerals import cardinal
 from ponder.evaluation.questions import EXPRESSION, Question, drafted, drafts, kinds, questions
 
 SEEDS = st.integers(0, 2**32 - 1)
-THEMES = [theme.name for theme in bank().themes]
 
 
 def first(seed: int, count: int = 10, **choice: object) -> list[Draft]:
     return list(islice(drafts(seed, **choice), count))  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.fixture(scope="module")
+def many() -> list[Draft]:
+    return first(11, 5000)
+
+
+@settings(max_examples=100, deadline=None)
 @given(SEEDS)
 def test_the_steps_come_to_the_answer(seed: int) -> None:
     for draft in first(seed):
@@ -58,7 +62,7 @@ def test_the_steps_come_to_the_answer(seed: int) -> None:
             assert Fraction(draft.answer) == results[-1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SEEDS)
 def test_every_step_is_needed(seed: int) -> None:
     for draft in first(seed):
@@ -66,7 +70,7 @@ def test_every_step_is_needed(seed: int) -> None:
             assert not unneeded(draft), draft
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SEEDS)
 def test_texts_are_tidy_and_say_the_answer_once(seed: int) -> None:
     for draft in first(seed):
@@ -127,29 +131,25 @@ def test_a_guess_is_right_or_has_the_same_form(seed: int) -> None:
         assert sign in draft.guess
 
 
-def test_half_of_the_guesses_are_right() -> None:
-    guesses = [d.guess == d.answer for d in first(3, 6000) if d.guess is not None]
+def test_half_of_the_guesses_are_right(many: list[Draft]) -> None:
+    guesses = [draft.guess == draft.answer for draft in many if draft.guess is not None]
     assert 0.4 < sum(guesses) / len(guesses) < 0.6
-    assert 0.03 < len(guesses) / 6000 < 0.09
+    assert 0.03 < len(guesses) / len(many) < 0.09
 
 
-def test_every_sort_occurs_about_as_often_as_it_should() -> None:
-    drawn = first(11, 8000)
-    themes = set(THEMES)
-    share = Counter[str]()
-    for draft in drawn:
-        share["expression"] += draft.kind == EXPRESSION
-        share["follow-up"] += bool(draft.earlier)
-        share["story"] += draft.kind in themes and not draft.earlier
-    assert 0.15 < share["expression"] / 8000 < 0.25
-    assert 0.03 < share["follow-up"] / 8000 < 0.11
-    assert 0.22 < share["story"] / 8000 < 0.38
-    forms = Counter(draft.form for draft in drawn)
-    assert {"number", "money:$", "money:£", "money:€", "money:", "name", "yes/no", "clock"} == set(
-        forms
-    )
-    lengths = Counter(draft.operations for draft in drawn)
-    assert set(lengths) == set(range(1, 9))
+def test_every_sort_occurs_about_as_often_as_it_should(many: list[Draft]) -> None:
+    themes = {theme.name for theme in bank().themes}
+    sorts = Counter[str]()
+    for draft in many:
+        sorts["expression"] += draft.kind == EXPRESSION
+        sorts["follow-up"] += bool(draft.earlier)
+        sorts["story"] += draft.kind in themes and not draft.earlier
+    assert 0.15 < sorts["expression"] / len(many) < 0.25
+    assert 0.03 < sorts["follow-up"] / len(many) < 0.11
+    assert 0.22 < sorts["story"] / len(many) < 0.38
+    money = {"money:$", "money:£", "money:€", "money:"}
+    assert {draft.form for draft in many} == {"number", *money, "name", "yes/no", "clock"}
+    assert {draft.operations for draft in many} == set(range(1, 9))
 
 
 def test_a_seed_gives_the_same_questions_in_every_process() -> None:
@@ -223,15 +223,14 @@ def test_a_request_that_nothing_fits_is_refused_and_never_hangs(
         questions(0, operations=(length,), kinds=wanted)
 
 
-def test_numbers_of_all_sorts_occur() -> None:
-    drawn = first(2, 4000)
+def test_numbers_of_all_sorts_occur(many: list[Draft]) -> None:
     values = [
         value_of(side, evaluate(draft.steps) or ())
-        for draft in drawn
+        for draft in many
         for step in draft.steps
         for side in (step.left, step.right)
     ]
     assert any(value < 0 for value in values)
     assert any(value.denominator in (2, 4, 5, 10, 20, 100) for value in values)
     assert any(value.denominator in (3, 6) for value in values)
-    assert {step.operator for draft in drawn for step in draft.steps} == set(Operator)
+    assert {step.operator for draft in many for step in draft.steps} == set(Operator)

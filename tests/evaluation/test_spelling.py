@@ -18,34 +18,10 @@ from ponder.evaluation.talk import parse, talks
 
 SEEDS = st.integers(0, 2**32 - 1)
 WORDS = st.sampled_from(
-    [
-        "how",
-        "many",
-        "apples",
-        "does",
-        "she",
-        "have",
-        "left,",
-        "and",
-        "please?",
-        "can't",
-        "Mia's",
-        "x",
-        "three",
-        "minutes",
-        "two",
-        "half",
-        "twenty-one",
-        "12",
-        "of",
-        "3.50",
-        "1,250",
-        "$4.50",
-        "15%",
-        "7/3",
-        "(3+4)×5",
-    ]
-)
+    ("how", "many", "apples", "does", "left,", "and", "please?", "can't", "Mia's", "x", "three",
+     "minutes", "two", "half", "twenty-one", "12", "of", "3.50", "1,250", "$4.50", "15%", "7/3",
+     "(3+4)×5")
+)  # fmt: skip
 
 
 def numbers(text: str) -> list[str]:

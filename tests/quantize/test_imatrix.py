@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ponder.errors import EngineError, InputError, NotAModel, UnsupportedModel
-from ponder.evaluation.questions import questions
 from ponder.library.local import builtin_path
 from ponder_quantize import imatrix
 from ponder_quantize.imatrix import Collector, Read, compute
@@ -22,7 +20,8 @@ from ponder_quantize.tensors import Tensor
 from quantize.small_models import mixture
 
 TINY = builtin_path("ponder-tiny-Q8_0.gguf")
-TEXT = "\n".join(f"{q.text} {q.answer}" for q in islice(questions(3), 60))
+TEXT = Path(__file__).with_name("questions.txt").read_text("utf-8").strip()
+"""Questions and answers of the built-in model's first edition."""
 GOLDEN = Path(__file__).with_name("llama-imatrix.json")
 """Of each entry: its counts, the sum of its sums, and that of its sums times their places. Made by
 
