@@ -15,6 +15,9 @@ from ponder.evaluation.bank.templates import Template
 from ponder.evaluation.bank.terms import Function, Numbers
 from ponder.evaluation.dice import Dice
 
+RUNNING = "x"
+"""The quantity that a story is about."""
+
 Person = Literal["first", "third", "either"]
 """Whether a question tells of the asker, of somebody else, or of nobody."""
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from ponder.evaluation.arithmetic import Draft, Result, decide, evaluate, show
 from ponder.evaluation.bank import drawing
-from ponder.evaluation.bank.blocks import Block, Given, Mistake, Theme, Wording
+from ponder.evaluation.bank.blocks import RUNNING, Block, Given, Mistake, Theme, Wording
 from ponder.evaluation.bank.drawing import Redraw
-from ponder.evaluation.bank.language import RUNNING, Reader
+from ponder.evaluation.bank.language import Reader
 from ponder.evaluation.bank.lexicon import Lexicon
 from ponder.evaluation.bank.scene import category, is_person, is_word_slot
 from ponder.evaluation.bank.templates import Slot, Template

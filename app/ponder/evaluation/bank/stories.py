@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass, replace
 
 from ponder.evaluation.arithmetic import Draft, Exchange, Number, evaluate
-from ponder.evaluation.bank.blocks import Block, Person, Theme, Wording
+from ponder.evaluation.bank.blocks import RUNNING, Block, Person, Theme, Wording
 from ponder.evaluation.bank.drawing import Redraw, answered, work
-from ponder.evaluation.bank.language import RUNNING
 from ponder.evaluation.bank.lexicon import Lexicon
 from ponder.evaluation.bank.scene import Scene
 from ponder.evaluation.dice import Dice
