@@ -42,11 +42,14 @@ def test_the_wheel_brings_its_data_and_its_types(wheel: list[str]) -> None:
     assert "ponder/py.typed" in wheel
     assert "ponder/evaluation/sets/everyday.jsonl" in wheel
     assert any(re.fullmatch(r"ponder/builtin/[^/]+\.gguf", name) for name in wheel)
-    bank = Path("app/ponder/evaluation/bank")
-    assert {
-        f"ponder/evaluation/bank/{file.name}" for file in (ROOT / bank).iterdir() if file.is_file()
-    } <= set(wheel)
     assert any(name.endswith(".dist-info/entry_points.txt") for name in wheel)
+
+
+def test_the_wheel_brings_all_files_of_the_question_bank(wheel: list[str]) -> None:
+    folder = ROOT / "app/ponder/evaluation/bank"
+    files = [*folder.glob("*.bank"), *folder.glob("*.txt")]
+    assert files
+    assert {f"ponder/evaluation/bank/{file.name}" for file in files} <= set(wheel)
 
 
 def make(*words: str) -> str:

@@ -37,6 +37,9 @@ _SORTS = {"expressions": 20, "stories": 30, "problems": 50}
 _LENGTHS = {1: 16, 2: 20, 3: 18, 4: 14, 5: 11, 6: 9, 7: 7, 8: 5}
 _CHECKED, _CONTINUED, _REQUESTED, _MISSPELLED = 0.06, 0.08, 0.07, 0.15
 _ANOTHER_TURN = 0.3
+_TRIES = 12
+_RARE = 3
+"""Problems that are answered by a name, yes, no or a time are few, and drawn so much more often."""
 _AFTER_ANY_NUMBER = "number-chain"
 """The theme whose follow-ups fit every number."""
 
@@ -137,19 +140,27 @@ def _asked(dice: Dice, choices: _Choices) -> Draft:
     """Return a question with what stands around it.
 
     Raises:
-        Redraw: what was drawn does not go together.
+        Redraw: what was drawn does not go together, again and again.
     """
-    base = _base(dice, choices)
+    chance = dice.between(0, 999) / 1000
+    for _ in range(_TRIES):
+        # What stands around a question is drawn first: hard ones are not to become rarer.
+        with suppress(Redraw):
+            draft = _dressed(dice, choices, _base(dice, choices), chance)
+            return _misspelled(dice, draft) if dice.chance(_MISSPELLED) else draft
+    raise Redraw("nothing goes together")
+
+
+def _dressed(dice: Dice, choices: _Choices, base: Draft | Story | Problem, chance: float) -> Draft:
     draft = base if isinstance(base, Draft) else base.draft
     phrases = choices.bank.phrases
-    chance = dice.between(0, 999) / 1000
     if chance < _CHECKED:
-        draft = wrapping.guessed(dice, draft, phrases)
-    elif chance < _CHECKED + _CONTINUED:
-        draft = _continued(dice, choices, base)
-    elif chance < _CHECKED + _CONTINUED + _REQUESTED:
-        draft = wrapping.requested(dice, draft, phrases)
-    return _misspelled(dice, draft) if dice.chance(_MISSPELLED) else draft
+        return wrapping.guessed(dice, draft, phrases)
+    if chance < _CHECKED + _CONTINUED:
+        return _continued(dice, choices, base)
+    if chance < _CHECKED + _CONTINUED + _REQUESTED:
+        return wrapping.requested(dice, draft, phrases)
+    return draft
 
 
 def _base(dice: Dice, choices: _Choices) -> Draft | Story | Problem:
@@ -208,6 +219,11 @@ def _misspelled(dice: Dice, draft: Draft) -> Draft:
     return replace(draft, text=misspell(dice, draft.text), earlier=earlier)
 
 
+def _answers_with_a_number(block: Block) -> bool:
+    slots = [slot for says in block.says.values() for slot in says.slots()]
+    return block.verdict is None and not any(slot.format.startswith("clock") for slot in slots)
+
+
 def _choices(operations: Sequence[int], wanted: Collection[str] | None) -> _Choices:
     known = kinds()
     asked = known if wanted is None else tuple(wanted)
@@ -222,11 +238,9 @@ def _choices(operations: Sequence[int], wanted: Collection[str] | None) -> _Choi
     if not operations:
         raise InputError("No number of operations is asked for.", f"Ask for 1 to {LONGEST}.")
     choices = _Choices(bank(), frozenset(operations))
-    choices.problems.extend(
-        block
-        for block in choices.bank.problems
-        if block.kind in asked and block.operations in operations
-    )
+    for block in choices.bank.problems:
+        if block.kind in asked and block.operations in operations:
+            choices.problems.extend([block] * (1 if _answers_with_a_number(block) else _RARE))
     for theme in choices.bank.themes:
         if theme.name in asked:
             reachable = sorted(stories.lengths(theme) & choices.lengths)
