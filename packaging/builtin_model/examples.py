@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ponder.evaluation.talk import talks
-
 from builtin_model import phrases
 from builtin_model.traces import Piece, Temper, Unwritable, think
 from ponder.evaluation.arithmetic import Draft
 from ponder.evaluation.dice import Dice
 from ponder.evaluation.questions import drafts
+from ponder.evaluation.talk import talks
 
 _CLOSING = (
     "\n\nConsidering the limited time by the user, I have to give the solution based on the "

@@ -13,8 +13,6 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ponder.evaluation.bank.scene import amount
-
 from builtin_model import phrases
 from builtin_model.working_out import (
     Notation,
@@ -30,6 +28,7 @@ from ponder.evaluation.arithmetic import (
     Operand,
     Operator,
     Result,
+    amount,
     apply,
     decide,
     defined,
