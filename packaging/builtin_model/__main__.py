@@ -32,6 +32,7 @@ sys.path[0] = str(Path(__file__).parents[1])
 from builtin_model import tokenizer as vocabulary  # noqa: E402
 from builtin_model.examples import TINY, examples  # noqa: E402
 from builtin_model.feeding import Feed, Recipe, Rows  # noqa: E402
+from builtin_model.smol import command as smol  # noqa: E402
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -154,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     _train_options(commands.add_parser("train", help="train a model, then measure it"))
     _measure_options(commands.add_parser("measure", help="measure a checkpoint"))
     _evaluate_options(commands.add_parser("evaluate", help="evaluate what is shipped"))
+    smol.add(commands, STARTED, say)
     return parser
 
 

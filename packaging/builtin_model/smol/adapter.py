@@ -41,16 +41,10 @@ class Adapter:
     pairs: Mapping[str, Pair]
     """By llama.cpp's name of the weight that each belongs to."""
 
-    def rounded(self) -> Adapter:
-        """What a reader gets who reads what `write` wrote."""
-        return Adapter(
-            self.alpha,
-            {name: Pair(_through(pair.a), _through(pair.b)) for name, pair in self.pairs.items()},
-        )
-
-
-def _through(matrix: Matrix) -> Matrix:
-    return dequantize(quantize(matrix, _TYPE), _TYPE)
+    @property
+    def rank(self) -> int:
+        """Inner dimension, the same for all layers."""
+        return len(next(iter(self.pairs.values())).a)
 
 
 def write(adapter: Adapter, path: Path, about: Mapping[str, str]) -> int:

@@ -1,0 +1,167 @@
+"""The command lines of `ponder-smol`: teach an adapter, measure one.
+
+    python packaging/builtin_model smol-train OUT --base SmolLM2-135M-Instruct.Q4_1.gguf
+    python packaging/builtin_model smol-measure OUT --base ... --questions questions.jsonl
+
+OUT receives adapter.gguf, training.json, figures.json and wrong.jsonl. Knows options; the work
+is done in the modules beside this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from builtin_model import tokenizer as vocabulary
+from builtin_model.examples import SMOL, examples
+from builtin_model.feeding import Feed, Recipe, Rows
+from builtin_model.smol import adapter as adapters
+from builtin_model.smol.base import Base
+
+ADAPTER = "adapter.gguf"
+_LIMIT = 12_000_000
+"""Bytes that an adapter may have: it is part of the wheel."""
+
+
+def add(commands: Any, started: float, say: Callable[[str], None]) -> None:
+    """Add both commands; `started` is the time, by the monotonic clock, that deadlines count from."""
+    train_parser = commands.add_parser("smol-train", help="teach ponder-smol, then measure it")
+    _train_options(train_parser)
+    train_parser.set_defaults(run=lambda options: train(options, started, say))
+    measure_parser = commands.add_parser("smol-measure", help="measure an adapter")
+    _measure_options(measure_parser)
+    measure_parser.set_defaults(run=lambda options: measure(options, started, say))
+
+
+def train(options: argparse.Namespace, started: float, say: Callable[[str], None]) -> None:
+    """Teach, write the adapter, then measure it."""
+    from builtin_model.smol.tuning import Tuner, Tuning
+    from builtin_model.training import Plan
+
+    if options.smoke:
+        options.length, options.batch, options.steps, options.workers = 512, 1, 10, 1
+        options.compile, options.attention, options.log_every = False, "dense", 2
+        options.fresh = min(options.fresh, 2)
+    base = Base(options.base)
+    plan = Plan(
+        seconds=options.seconds,
+        short=options.length,
+        long=options.length,
+        long_share=0.0,
+        batch=options.batch,
+        steps=options.steps,
+        seed=options.seed,
+        compile=options.compile,
+        log_every=options.log_every,
+    )
+    tuning = Tuning(options.rank, options.alpha, options.rate, options.attention)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as temporary:
+        file = Path(temporary) / "tokenizer.json"
+        vocabulary.save(base.tokenizer, file)
+        recipe = Recipe(
+            source=examples,
+            protocol=SMOL,
+            tokenizer=file,
+            seed=plan.seed,
+            rows=(Rows(plan.short, plan.batch, 1.0, ahead=64),),
+        )
+        with Feed(recipe, options.workers, options.uses, parent=options.shards) as feed:
+            begin, _, _ = (SMOL.begin + SMOL.system).partition("{text}")
+            first = base.tokenizer.encode(begin, add_special_tokens=False).ids
+            tuner = Tuner(base, tuning, first, plan, say)
+            say(f"{tuner.parameters():,} weights on {tuner.device}, {options.workers} workers")
+            tuner.warm_up()
+            say("warm")
+            told = tuner.train(feed)
+    file = options.folder / ADAPTER
+    size = adapters.write(tuner.model.adapter(), file, {"general.name": SMOL.model})
+    say(f"{told['steps']} steps, {told['tokens'] / 1e6:.1f} M tokens in {told['seconds']} s")
+    say(f"rows used: {told['rows']}")
+    say(f"adapter of {size:,} bytes in {file}")
+    told["tuning"] = {
+        "rank": tuning.rank,
+        "alpha": tuning.alpha,
+        "rate": tuning.rate,
+        "attention": tuning.attention,
+    }
+    told["base"] = {"file": options.base.name, "sha256": _digest(options.base)}
+    told["adapter"] = {"bytes": size, "sha256": _digest(file)}
+    told["versions"]["gguf"] = version("gguf")
+    text = json.dumps(told, ensure_ascii=False, indent=1) + "\n"
+    (options.folder / "training.json").write_text(text, encoding="utf-8")
+    if size > _LIMIT:
+        say(f"that is more than the {_LIMIT:,} bytes that a wheel may carry")
+    if options.fresh or options.questions:
+        measure(options, started, say)
+
+
+def measure(options: argparse.Namespace, started: float, say: Callable[[str], None]) -> None:
+    """Ask the base with its adapter, as both are shipped; print and write what came of it."""
+    import torch
+
+    from builtin_model.measuring import Examiner, fresh, read_tasks
+    from builtin_model.measuring import measure as measured
+    from builtin_model.smol.llama import Llama
+
+    base = Base(options.base)
+    learned = adapters.read(options.folder / ADAPTER)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = Llama(base, learned.rank, learned.alpha, options.context).to(device)
+    model.settle(learned, torch.bfloat16 if device == "cuda" else torch.float32)
+    deadline = started + options.deadline if options.deadline else None
+    examiner = Examiner(model, base.tokenizer, SMOL, deadline)
+    given = read_tasks(options.questions) if options.questions else []
+    tasks = fresh(options.question_seed, options.fresh)
+    found = measured(examiner, tasks, given, options.question_seed, say)
+    folder = options.report or options.folder
+    found.save(folder)
+    say(f"figures.json and wrong.jsonl in {folder}")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=300, help="of training (%(default)s)")
+    parser.add_argument("--steps", type=int, help="end after as many, if seconds are left")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rank", type=int, default=32, help="of the adapter (%(default)s)")
+    parser.add_argument("--alpha", type=float, default=64, help="over rank: its scale")
+    parser.add_argument("--rate", type=float, default=1e-3, help="of learning (%(default)s)")
+    parser.add_argument("--length", type=int, default=2048, help="tokens of a row (%(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="rows of a step (%(default)s)")
+    parser.add_argument(
+        "--attention",
+        choices=("sparse", "dense"),
+        default="sparse",
+        help="blocks by flex_attention, or a mask, where that does not compile (%(default)s)",
+    )
+    parser.add_argument("--log-every", type=int, default=50, metavar="STEPS")
+    parser.add_argument("--no-compile", dest="compile", action="store_false")
+    workers = max(1, (os.cpu_count() or 2) - 2)
+    parser.add_argument("--workers", type=int, default=workers, help="processes (%(default)s)")
+    parser.add_argument("--uses", type=int, default=2, help="of a row at most (%(default)s)")
+    parser.add_argument("--shards", type=Path, help="where rows are kept until read (/dev/shm)")
+    parser.add_argument("--smoke", action="store_true", help="10 small steps, on any machine")
+    _measure_options(parser)
+
+
+def _measure_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help=f"the adapter's: {ADAPTER} in it")
+    parser.add_argument("--base", type=Path, required=True, help="the GGUF that is taught")
+    parser.add_argument("--context", type=int, default=2048, help="positions (%(default)s)")
+    parser.add_argument("--fresh", type=int, default=500, help="questions made up (%(default)s)")
+    parser.add_argument("--questions", type=Path, help="more, one JSON object a line")
+    parser.add_argument("--question-seed", type=int, default=990017)
+    parser.add_argument("--deadline", type=float, help="seconds after the start; then it ends")
+    parser.add_argument("--report", type=Path, help="where figures go; default: the adapter's")
