@@ -31,8 +31,6 @@ WAITS = (1, 2, 4)
 SAMPLES = 8
 TEMPERATURE = 0.6
 _NATURAL = Force()
-_AT_ONCE = 4096
-"""Rows that are decoded together."""
 _WRONG = 40
 """Wrong answers of each setting that are kept to be read."""
 
@@ -107,22 +105,27 @@ class Examiner:
         tokenizer: Tokenizer,
         protocol: Protocol,
         deadline: float | None = None,
+        at_once: int = 4096,
     ) -> None:
-        """`deadline`, a time of the monotonic clock, ends what is not over by then."""
+        """`deadline`, a time of the monotonic clock, ends what is not over by then.
+
+        `at_once` is how many rows are decoded together.
+        """
         self._model = model
         self._tokenizer = tokenizer
         self._protocol = protocol
         self._tags = Tags.of(protocol, tokenizer)
         self._end = str(tokenizer.id_to_token(self._tags.end))
         self._deadline = deadline
+        self._at_once = at_once
 
     def ask(
         self, jobs: Sequence[tuple[Task, Force]], temperature: float = 0.0, seed: int = 0
     ) -> list[Said] | None:
         """Have each task answered; None if the deadline came first."""
         said: list[Said] = []
-        for start in range(0, len(jobs), _AT_ONCE):
-            part = jobs[start : start + _AT_ONCE]
+        for start in range(0, len(jobs), self._at_once):
+            part = jobs[start : start + self._at_once]
             prompts = [
                 self._tokenizer.encode(_prompt(self._protocol, task), add_special_tokens=False).ids
                 for task, _ in part

@@ -11,13 +11,13 @@ from __future__ import annotations
 import platform
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -64,25 +64,41 @@ class Plan:
         return min(0.95, 0.85 + 0.1 * step / 300)
 
 
-class Trainer:
-    """A network, its optimizer and the compiled parts."""
+class Mover(Protocol):
+    """What moves weights along their gradients."""
 
-    def __init__(self, shape: Shape, plan: Plan, say: Say) -> None:
+    def step(self, scale: float, momentum: float) -> None:
+        """Move all of them at `scale` of their rates, and forget the gradients."""
+
+
+class Network(Protocol):
+    """A network that learns; only what a run has to know of it."""
+
+    @property
+    def shape(self) -> Any:
+        """Its sizes, a dataclass with `vocabulary`."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """Yield the weights that are learned."""
+
+
+class Run:
+    """The course of a training run, whatever it is that learns.
+
+    Whoever derives from it says how gradients come about, in `_gradients`.
+    """
+
+    model: Network
+
+    def __init__(self, plan: Plan, say: Say) -> None:
         torch.manual_seed(plan.seed)
         torch.set_float32_matmul_precision("high")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = LanguageModel(shape).to(self.device)
+        self.log: list[dict[str, Any]] = []
         self._plan = plan
         self._say = say
         self._dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
-        self._loss = loss
-        if plan.compile:
-            for block in self.model.model.layers:
-                block.compile(dynamic=False)
-            self.model.model.norm.compile(dynamic=False)
-            self._loss = torch.compile(loss, dynamic=False)
-        self._optimizer = Optimizer(self.model, plan.muon_rate, plan.adam_rate)
-        self.log: list[dict[str, Any]] = []
+        self._optimizer: Mover
 
     def parameters(self) -> int:
         """Count the weights."""
@@ -90,14 +106,15 @@ class Trainer:
 
     def warm_up(self) -> None:
         """Compile for both lengths: what takes a minute must not count as training."""
-        for length in (self._plan.short, self._plan.long):
+        for length in {self._plan.short: None, self._plan.long: None}:
             size = (self._plan.batch_of(length), length + 1)
             ids = torch.randint(0, self.model.shape.vocabulary, size, dtype=torch.int32)
             marked = ids | torch.iinfo(ids.dtype).min
             for _ in range(2):
                 self._gradients(marked.to(self.device))
             self._synchronize()
-        self.model.zero_grad(set_to_none=True)
+        for weight in self.model.parameters():
+            weight.grad = None
 
     def train(self, feed: Feed, budget: float) -> dict[str, Any]:
         """Train for `budget` seconds, or until somebody ends it; return what there is to tell.
@@ -170,14 +187,7 @@ class Trainer:
 
     def _gradients(self, tokens: Tensor) -> Tensor:
         """Add the gradients of one batch of marked tokens; return its loss."""
-        ids = tokens & torch.iinfo(tokens.dtype).max
-        targets = torch.where(tokens < 0, ids, -100)[:, 1:].long()
-        mixed = self._dtype != torch.float32
-        with torch.autocast(self.device.type, self._dtype) if mixed else nullcontext():
-            hidden = self.model.hidden(ids[:, :-1].int(), self._dtype)
-            found = self._loss(hidden, self.model.model.embed_tokens.weight, targets)
-        found.backward()
-        return found.detach()
+        raise NotImplementedError
 
     def _moved(self, rows: Marked) -> Tensor:
         tokens = torch.from_numpy(rows)
@@ -188,6 +198,34 @@ class Trainer:
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+
+
+class Trainer(Run):
+    """A network from nothing, its optimizer and the compiled parts."""
+
+    model: LanguageModel
+
+    def __init__(self, shape: Shape, plan: Plan, say: Say) -> None:
+        super().__init__(plan, say)
+        self.model = LanguageModel(shape).to(self.device)
+        self._loss = loss
+        if plan.compile:
+            for block in self.model.model.layers:
+                block.compile(dynamic=False)
+            self.model.model.norm.compile(dynamic=False)
+            self._loss = torch.compile(loss, dynamic=False)
+        self._optimizer = Optimizer(self.model, plan.muon_rate, plan.adam_rate)
+
+    def _gradients(self, tokens: Tensor) -> Tensor:
+        """Add the gradients of one batch of marked tokens; return its loss."""
+        ids = tokens & torch.iinfo(tokens.dtype).max
+        targets = torch.where(tokens < 0, ids, -100)[:, 1:].long()
+        mixed = self._dtype != torch.float32
+        with torch.autocast(self.device.type, self._dtype) if mixed else nullcontext():
+            hidden = self.model.hidden(ids[:, :-1].int(), self._dtype)
+            found = self._loss(hidden, self.model.model.embed_tokens.weight, targets)
+        found.backward()
+        return found.detach()
 
 
 def hardware() -> str:

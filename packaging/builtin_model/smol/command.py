@@ -13,7 +13,9 @@ import argparse
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +30,12 @@ from builtin_model.smol.base import Base
 ADAPTER = "adapter.gguf"
 _LIMIT = 12_000_000
 """Bytes that an adapter may have: it is part of the wheel."""
+_WRITING = 5.0
+"""Seconds that are kept for writing an adapter before the deadline."""
 
 
 def add(commands: Any, started: float, say: Callable[[str], None]) -> None:
-    """Add both commands; `started` is the time, by the monotonic clock, that deadlines count from."""
+    """Add both commands; deadlines count from `started`, by the monotonic clock."""
     train_parser = commands.add_parser("smol-train", help="teach ponder-smol, then measure it")
     _train_options(train_parser)
     train_parser.set_defaults(run=lambda options: train(options, started, say))
@@ -46,22 +50,24 @@ def train(options: argparse.Namespace, started: float, say: Callable[[str], None
     from builtin_model.training import Plan
 
     if options.smoke:
-        options.length, options.batch, options.steps, options.workers = 512, 1, 10, 1
+        options.length, options.batch, options.steps, options.workers = 384, 1, 8, 1
         options.compile, options.attention, options.log_every = False, "dense", 2
-        options.fresh = min(options.fresh, 2)
+        options.fresh, options.context = min(options.fresh, 1), 256
     base = Base(options.base)
     plan = Plan(
-        seconds=options.seconds,
         short=options.length,
         long=options.length,
         long_share=0.0,
         batch=options.batch,
+        muon_rate=0.0,
+        adam_rate=options.rate,
+        warmup=options.warmup,
         steps=options.steps,
         seed=options.seed,
         compile=options.compile,
         log_every=options.log_every,
     )
-    tuning = Tuning(options.rank, options.alpha, options.rate, options.attention)
+    tuning = Tuning(options.rank, options.alpha, options.attention)
     options.folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as temporary:
         file = Path(temporary) / "tokenizer.json"
@@ -80,18 +86,18 @@ def train(options: argparse.Namespace, started: float, say: Callable[[str], None
             say(f"{tuner.parameters():,} weights on {tuner.device}, {options.workers} workers")
             tuner.warm_up()
             say("warm")
-            told = tuner.train(feed)
+            seconds = options.seconds
+            if options.deadline:
+                # Measuring gets what is left, if any.
+                seconds = min(seconds, started + options.deadline - time.monotonic() - _WRITING)
+            told = tuner.train(feed, max(1.0, seconds))
     file = options.folder / ADAPTER
     size = adapters.write(tuner.model.adapter(), file, {"general.name": SMOL.model})
     say(f"{told['steps']} steps, {told['tokens'] / 1e6:.1f} M tokens in {told['seconds']} s")
     say(f"rows used: {told['rows']}")
     say(f"adapter of {size:,} bytes in {file}")
-    told["tuning"] = {
-        "rank": tuning.rank,
-        "alpha": tuning.alpha,
-        "rate": tuning.rate,
-        "attention": tuning.attention,
-    }
+    told["tuning"] = asdict(tuning)
+    told["data"] = {"examples": examples.__module__, "protocol": SMOL.name}
     told["base"] = {"file": options.base.name, "sha256": _digest(options.base)}
     told["adapter"] = {"bytes": size, "sha256": _digest(file)}
     told["versions"]["gguf"] = version("gguf")
@@ -99,6 +105,8 @@ def train(options: argparse.Namespace, started: float, say: Callable[[str], None
     (options.folder / "training.json").write_text(text, encoding="utf-8")
     if size > _LIMIT:
         say(f"that is more than the {_LIMIT:,} bytes that a wheel may carry")
+    # What training took on the GPU makes room for measuring.
+    del tuner
     if options.fresh or options.questions:
         measure(options, started, say)
 
@@ -117,7 +125,7 @@ def measure(options: argparse.Namespace, started: float, say: Callable[[str], No
     model = Llama(base, learned.rank, learned.alpha, options.context).to(device)
     model.settle(learned, torch.bfloat16 if device == "cuda" else torch.float32)
     deadline = started + options.deadline if options.deadline else None
-    examiner = Examiner(model, base.tokenizer, SMOL, deadline)
+    examiner = Examiner(model, base.tokenizer, SMOL, deadline, options.at_once)
     given = read_tasks(options.questions) if options.questions else []
     tasks = fresh(options.question_seed, options.fresh)
     found = measured(examiner, tasks, given, options.question_seed, say)
@@ -138,6 +146,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rank", type=int, default=32, help="of the adapter (%(default)s)")
     parser.add_argument("--alpha", type=float, default=64, help="over rank: its scale")
     parser.add_argument("--rate", type=float, default=1e-3, help="of learning (%(default)s)")
+    parser.add_argument("--warmup", type=int, default=50, help="steps up to it (%(default)s)")
     parser.add_argument("--length", type=int, default=2048, help="tokens of a row (%(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="rows of a step (%(default)s)")
     parser.add_argument(
@@ -160,6 +169,7 @@ def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help=f"the adapter's: {ADAPTER} in it")
     parser.add_argument("--base", type=Path, required=True, help="the GGUF that is taught")
     parser.add_argument("--context", type=int, default=2048, help="positions (%(default)s)")
+    parser.add_argument("--at-once", type=int, default=1024, help="rows decoded together")
     parser.add_argument("--fresh", type=int, default=500, help="questions made up (%(default)s)")
     parser.add_argument("--questions", type=Path, help="more, one JSON object a line")
     parser.add_argument("--question-seed", type=int, default=990017)

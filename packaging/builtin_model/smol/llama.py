@@ -9,6 +9,7 @@ by the tens of thousands that is cheaper than two thin products more for each of
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -20,7 +21,7 @@ from builtin_model.smol.base import Base, Shape
 
 Cache = list[tuple[Tensor, Tensor]]
 """Keys and values of each layer: sequences x kv heads x positions x head."""
-Mask = BlockMask | Tensor | None
+Mask: TypeAlias = BlockMask | Tensor | None
 """Who attends to whom: blocks for flex_attention; booleans, rows x 1 x queries x keys; or
 nothing, where everything sees all that came before it."""
 
@@ -145,7 +146,11 @@ class Llama(nn.Module):
             self.alpha,
             {
                 name: Pair(
-                    *(matrix.detach().float().cpu().numpy() for matrix in (part.a, part.b) if matrix is not None)
+                    *(
+                        matrix.detach().float().cpu().numpy()
+                        for matrix in (part.a, part.b)
+                        if matrix is not None
+                    )
                 )
                 for name, part in self.projections()
             },

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from builtin_model.smol import rows as packed
 from builtin_model.smol.base import Base
 from builtin_model.smol.llama import Llama
-from builtin_model.training import Plan, Say, Trainer
+from builtin_model.training import Plan, Run, Say
 
 _AT_ONCE = 8192
 """Positions whose logits are worked out together: 0.8 GB of them in bfloat16."""
@@ -33,8 +33,6 @@ class Tuning:
     rank: int = 32
     alpha: float = 64.0
     """What is learned is multiplied by alpha / rank."""
-    rate: float = 1e-3
-    """AdamW's, at its height."""
     attention: Literal["sparse", "dense"] = "sparse"
     """How sequences in a row are kept apart: in blocks, by flex_attention, or by a mask, for
     which every processor has kernels."""
@@ -59,20 +57,17 @@ class AdapterOptimizer:
         self._adam.zero_grad(set_to_none=True)
 
 
-class Tuner(Trainer):
+class Tuner(Run):
     """An adapter, its base, its optimizer and the compiled parts."""
+
+    model: Llama
 
     def __init__(
         self, base: Base, tuning: Tuning, first: Sequence[int], plan: Plan, say: Say
     ) -> None:
         """`first` are tokens that every sequence begins with and that stand nowhere else."""
-        torch.manual_seed(plan.seed)
-        torch.set_float32_matmul_precision("high")
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        super().__init__(plan, say)
         self.model = Llama(base, tuning.rank, tuning.alpha, plan.long).to(self.device)
-        self._plan = plan
-        self._say = say
-        self._dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         self._first = torch.tensor(first, device=self.device)
         self._mask = packed.sparse if tuning.attention == "sparse" else packed.dense
         self._loss = summed_loss
@@ -80,8 +75,7 @@ class Tuner(Trainer):
             for block in self.model.blocks():
                 block.compile(dynamic=False)
             self._loss = torch.compile(summed_loss, dynamic=False)
-        self._optimizer = AdapterOptimizer(list(self.model.parameters()), tuning.rate)
-        self.log = []
+        self._optimizer = AdapterOptimizer(list(self.model.parameters()), plan.adam_rate)
 
     def _gradients(self, tokens: Tensor) -> Tensor:
         """Add the gradients of one batch of marked tokens; return its mean loss."""
@@ -104,6 +98,4 @@ class Tuner(Trainer):
 def summed_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
     """Return the cross-entropy over targets that are learned, summed up in float32."""
     logits = F.linear(hidden, head.to(hidden.dtype))
-    return F.cross_entropy(
-        logits.float(), targets, ignore_index=packed.UNLEARNED, reduction="sum"
-    )
+    return F.cross_entropy(logits.float(), targets, ignore_index=packed.UNLEARNED, reduction="sum")
