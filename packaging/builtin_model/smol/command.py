@@ -3,8 +3,8 @@
     python packaging/builtin_model smol-train OUT --base SmolLM2-135M-Instruct.Q4_1.gguf
     python packaging/builtin_model smol-measure OUT --base ... --questions questions.jsonl
 
-OUT receives adapter.gguf, training.json, figures.json and wrong.jsonl. Knows options; the work
-is done in the modules beside this.
+OUT receives ponder-smol.lora.gguf and training.json, figures.json and wrong.jsonl. Knows options;
+the work is done in the modules beside this, which need gguf and torch.
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ from typing import Any
 from builtin_model import tokenizer as vocabulary
 from builtin_model.examples import SMOL, examples
 from builtin_model.feeding import Feed, Recipe, Rows
-from builtin_model.smol import adapter as adapters
-from builtin_model.smol.base import Base
 
-ADAPTER = "adapter.gguf"
+ADAPTER = "ponder-smol.lora.gguf"
 _LIMIT = 12_000_000
 """Bytes that an adapter may have: it is part of the wheel."""
 _WRITING = 5.0
@@ -46,6 +44,9 @@ def add(commands: Any, started: float, say: Callable[[str], None]) -> None:
 
 def train(options: argparse.Namespace, started: float, say: Callable[[str], None]) -> None:
     """Teach, write the adapter, then measure it."""
+    # Where ponder-tiny is trained there is no gguf, and where tests run no torch.
+    from builtin_model.smol import adapter as adapters
+    from builtin_model.smol.base import Base
     from builtin_model.smol.tuning import Tuner, Tuning
     from builtin_model.training import Plan
 
@@ -117,6 +118,8 @@ def measure(options: argparse.Namespace, started: float, say: Callable[[str], No
 
     from builtin_model.measuring import Examiner, fresh, read_tasks
     from builtin_model.measuring import measure as measured
+    from builtin_model.smol import adapter as adapters
+    from builtin_model.smol.base import Base
     from builtin_model.smol.llama import Llama
 
     base = Base(options.base)
