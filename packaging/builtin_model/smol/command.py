@@ -53,7 +53,7 @@ def train(options: argparse.Namespace, started: float, say: Callable[[str], None
     if options.smoke:
         options.length, options.batch, options.steps, options.workers = 384, 1, 8, 1
         options.compile, options.attention, options.log_every = False, "dense", 2
-        options.fresh, options.context = min(options.fresh, 1), 256
+        options.fresh = 0
     base = Base(options.base)
     plan = Plan(
         short=options.length,
@@ -164,7 +164,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=workers, help="processes (%(default)s)")
     parser.add_argument("--uses", type=int, default=2, help="of a row at most (%(default)s)")
     parser.add_argument("--shards", type=Path, help="where rows are kept until read (/dev/shm)")
-    parser.add_argument("--smoke", action="store_true", help="10 small steps, on any machine")
+    parser.add_argument("--smoke", action="store_true", help="8 small steps, on any machine")
     _measure_options(parser)
 
 
