@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -22,8 +21,6 @@ from itertools import islice
 from pathlib import Path
 
 STARTED = time.monotonic()
-_WRITING = 15
-"""Seconds that training leaves before a deadline."""
 
 # The folder is run by its path and is no part of the wheel. Its parent is where it is found; left
 # on the path itself, its modules would stand in the way of others called `model` or `checkpoint`.
@@ -32,6 +29,7 @@ sys.path[0] = str(Path(__file__).parents[1])
 from builtin_model import tokenizer as vocabulary  # noqa: E402
 from builtin_model.examples import TINY, examples  # noqa: E402
 from builtin_model.feeding import Feed, Recipe, Rows  # noqa: E402
+from builtin_model.options import add_measuring, add_run, training_seconds  # noqa: E402
 from builtin_model.smol import command as smol  # noqa: E402
 
 
@@ -100,12 +98,7 @@ def train(options: argparse.Namespace) -> None:
         say(f"{trainer.parameters():,} parameters on {trainer.device}, {options.workers} workers")
         trainer.warm_up()
         say("warm")
-        seconds = options.seconds
-        if options.deadline:
-            # The checkpoint takes some seconds; measuring gets what is left, if any.
-            left = STARTED + options.deadline - time.monotonic() - _WRITING
-            seconds = max(1.0, min(seconds, left))
-        told = trainer.train(feed, seconds)
+        told = trainer.train(feed, training_seconds(options, STARTED))
     told["data"] = {
         "examples": examples.__module__,
         "protocol": TINY.name,
@@ -170,9 +163,7 @@ def _tokenizer_options(parser: argparse.ArgumentParser) -> None:
 def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=train)
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
-    parser.add_argument("--seconds", type=float, default=420, help="of training (%(default)s)")
-    parser.add_argument("--steps", type=int, help="end after as many, if seconds are left")
-    parser.add_argument("--seed", type=int, default=1)
+    add_run(parser, seconds=420, log_every=100, uses=4)
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--kv-heads", type=int, default=2)
@@ -181,13 +172,6 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--long-share", type=float, default=0.12, help="time on rows of 2,048")
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=3e-3)
-    parser.add_argument("--log-every", type=int, default=100, metavar="STEPS")
-    parser.add_argument("--no-compile", dest="compile", action="store_false")
-    workers = max(1, (os.cpu_count() or 2) - 2)
-    parser.add_argument("--workers", type=int, default=workers, help="processes (%(default)s)")
-    parser.add_argument("--uses", type=int, default=4, help="of a row at most (%(default)s)")
-    parser.add_argument("--shards", type=Path, help="where rows are kept until read (/dev/shm)")
-    parser.add_argument("--smoke", action="store_true", help="20 steps of a toy, on any machine")
     _measure_options(parser)
     parser.set_defaults(run=train)
 
@@ -195,11 +179,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=measure)
     parser.add_argument("folder", type=Path, help="the checkpoint's")
-    parser.add_argument("--fresh", type=int, default=1000, help="questions made up (%(default)s)")
-    parser.add_argument("--questions", type=Path, help="more, one JSON object a line")
-    parser.add_argument("--question-seed", type=int, default=990017)
-    parser.add_argument("--deadline", type=float, help="seconds after the start; then it ends")
-    parser.add_argument("--report", type=Path, help="where figures go; default: the checkpoint's")
+    add_measuring(parser, fresh=1000)
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -24,12 +22,11 @@ from typing import Any
 from builtin_model import tokenizer as vocabulary
 from builtin_model.examples import SMOL, examples
 from builtin_model.feeding import Feed, Recipe, Rows
+from builtin_model.options import add_measuring, add_run, training_seconds
 
 ADAPTER = "ponder-smol.lora.gguf"
 _LIMIT = 12_000_000
 """Bytes that an adapter may have: it is part of the wheel."""
-_WRITING = 5.0
-"""Seconds that are kept for writing an adapter before the deadline."""
 
 
 def add(commands: Any, started: float, say: Callable[[str], None]) -> None:
@@ -87,11 +84,7 @@ def train(options: argparse.Namespace, started: float, say: Callable[[str], None
             say(f"{tuner.parameters():,} weights on {tuner.device}, {options.workers} workers")
             tuner.warm_up()
             say("warm")
-            seconds = options.seconds
-            if options.deadline:
-                # Measuring gets what is left, if any.
-                seconds = min(seconds, started + options.deadline - time.monotonic() - _WRITING)
-            told = tuner.train(feed, max(1.0, seconds))
+            told = tuner.train(feed, training_seconds(options, started))
     file = options.folder / ADAPTER
     size = adapters.write(tuner.model.adapter(), file, {"general.name": SMOL.model})
     say(f"{told['steps']} steps, {told['tokens'] / 1e6:.1f} M tokens in {told['seconds']} s")
@@ -143,9 +136,7 @@ def _digest(file: Path) -> str:
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=300, help="of training (%(default)s)")
-    parser.add_argument("--steps", type=int, help="end after as many, if seconds are left")
-    parser.add_argument("--seed", type=int, default=1)
+    add_run(parser, seconds=300, log_every=50, uses=2)
     parser.add_argument("--rank", type=int, default=32, help="of the adapter (%(default)s)")
     parser.add_argument("--alpha", type=float, default=64, help="over rank: its scale")
     parser.add_argument("--rate", type=float, default=1e-3, help="of learning (%(default)s)")
@@ -158,13 +149,6 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
         default="sparse",
         help="blocks by flex_attention, or a mask, where that does not compile (%(default)s)",
     )
-    parser.add_argument("--log-every", type=int, default=50, metavar="STEPS")
-    parser.add_argument("--no-compile", dest="compile", action="store_false")
-    workers = max(1, (os.cpu_count() or 2) - 2)
-    parser.add_argument("--workers", type=int, default=workers, help="processes (%(default)s)")
-    parser.add_argument("--uses", type=int, default=2, help="of a row at most (%(default)s)")
-    parser.add_argument("--shards", type=Path, help="where rows are kept until read (/dev/shm)")
-    parser.add_argument("--smoke", action="store_true", help="8 small steps, on any machine")
     _measure_options(parser)
 
 
@@ -173,8 +157,4 @@ def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", type=Path, required=True, help="the GGUF that is taught")
     parser.add_argument("--context", type=int, default=2048, help="positions (%(default)s)")
     parser.add_argument("--at-once", type=int, default=1024, help="rows decoded together")
-    parser.add_argument("--fresh", type=int, default=500, help="questions made up (%(default)s)")
-    parser.add_argument("--questions", type=Path, help="more, one JSON object a line")
-    parser.add_argument("--question-seed", type=int, default=990017)
-    parser.add_argument("--deadline", type=float, help="seconds after the start; then it ends")
-    parser.add_argument("--report", type=Path, help="where figures go; default: the adapter's")
+    add_measuring(parser, fresh=500)
