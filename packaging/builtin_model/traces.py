@@ -16,7 +16,6 @@ from fractions import Fraction
 from builtin_model import phrases
 from builtin_model.working_out import (
     Notation,
-    difficulty,
     equals,
     in_parts,
     nice,
@@ -35,6 +34,7 @@ from ponder.evaluation.arithmetic import (
     exact,
 )
 from ponder.evaluation.dice import Dice
+from ponder.evaluation.difficulty import difficulty
 
 _FRACTION = re.compile(r"[0-9]\s?/\s?[0-9]")
 _MISREADINGS = {
@@ -70,9 +70,9 @@ class Temper:
 
     opener: float = 0.45
     """Words before the first step; the rest of the traces begin with an equation or a label."""
-    inline_check: tuple[float, float, float] = (0.02, 0.06, 0.30)
+    inline_check: tuple[float, float, float] = (0.01, 0.03, 0.15)
     """A step is checked where it stands, by its difficulty."""
-    again: tuple[float, ...] = (0.33, 0.40, 0.42, 0.40, 0.35, 0.25)
+    again: tuple[float, ...] = (0.22, 0.36, 0.42, 0.40, 0.35, 0.25)
     """One more Wait after the answer, by how many there were."""
     long: float = 0.12
     """Two to five Waits whatever the question, which it does not learn to begin."""
@@ -325,7 +325,7 @@ class _Thinker:
         while done < checks or self.slipped or self.misread:
             if done >= _MOST_CHECKS:
                 raise Unwritable
-            break_ = dice.weighted((".\n\n", ".\n", ".\n\n\n"), (55, 25, 20))
+            break_ = dice.weighted((".\n\n", ".\n", ".\n\n\n"), (45, 45, 10))
             self.write(break_ + "Wait", learned=learned_start)
             self.write(", ")
             done += 1

@@ -1,4 +1,4 @@
-"""How an operation is written, how hard it is in one go, and how it is worked out in parts.
+"""How an operation is written, and how it is worked out in parts.
 
 Knows exact numbers and the ways of pupils: by place value, by long division, by common
 denominators. Refuses to know stories, models and when any of this is called for.
@@ -12,10 +12,10 @@ from math import lcm
 
 from ponder.evaluation.arithmetic import Operator, apply, exact, show
 from ponder.evaluation.dice import Dice
+from ponder.evaluation.difficulty import decimals, significant
 
 _SIGNS = {Operator.PLUS: "+", Operator.MINUS: "-", Operator.TIMES: "×", Operator.OVER: "/"}
 _WITH_REMAINDER = (Operator.WHOLE, Operator.MOD, Operator.UP)
-_MOST_DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,6 @@ def nice(value: Fraction) -> bool:
     return abs(value) < 1_000_000 and (decimals(value) is not None or value.denominator <= 144)
 
 
-def decimals(value: Fraction) -> int | None:
-    """Return how many decimals it takes, at most four; None if it does not end by then."""
-    for places in range(_MOST_DECIMALS + 1):
-        if (value * 10**places).denominator == 1:
-            return places
-    return None
-
-
 def equals(operator: Operator, left: Fraction, right: Fraction) -> str:
     """Return what stands between an operation and its result: " = ", or the remainder first."""
     if operator not in _WITH_REMAINDER or left < 0 or right <= 0:
@@ -68,67 +60,6 @@ def equals(operator: Operator, left: Fraction, right: Fraction) -> str:
     if operator is Operator.UP and rest == 0:
         return " = "
     return f" = {show(exact(Fraction(whole)))} remainder {show(exact(rest))}, so "
-
-
-def difficulty(operator: Operator, left: Fraction, right: Fraction) -> int:
-    """Return how hard it is in one go for a small model: 0 easy, 1 middling, 2 hard."""
-    a, b = sorted((_significant(left), _significant(right)))
-    match operator:
-        case Operator.TIMES:
-            return _times_difficulty(a, b, left, right)
-        case Operator.PERCENT:
-            if left in (1, 10, 50, 100):
-                return 0
-            return 2 if a >= 2 and b >= 3 else 1
-        case Operator.OF:
-            return int(right.denominator > 1 or (left.numerator > 1 and b >= 2))
-        case Operator.OVER | Operator.WHOLE | Operator.UP | Operator.MOD:
-            return _over_difficulty(operator, left, right)
-        case _:
-            return _sum_difficulty(a, b, left, right)
-
-
-def _times_difficulty(a: int, b: int, left: Fraction, right: Fraction) -> int:
-    if decimals(left) is None or decimals(right) is None:
-        return 1
-    if a >= 2 and b >= 3:
-        return 2
-    small = min(_scaled(left), _scaled(right))
-    if (a >= 2 and small > 12) or b >= 4:
-        return 1
-    return 0
-
-
-def _over_difficulty(operator: Operator, left: Fraction, right: Fraction) -> int:
-    if right == 0 or decimals(left) is None or decimals(right) is None:
-        return 1
-    quotient = left / right
-    long = _significant(quotient if operator is Operator.OVER else Fraction(abs(quotient) // 1))
-    divisor = _significant(right)
-    if (divisor >= 2 and long >= 2) or long >= 4:
-        return 2
-    return int(long >= 3 or divisor >= 2 or operator is Operator.MOD)
-
-
-def _sum_difficulty(a: int, b: int, left: Fraction, right: Fraction) -> int:
-    if decimals(left) is None or decimals(right) is None:
-        return 1
-    places = {decimals(left), decimals(right)}
-    return int((a >= 3 and b >= 5) or (len(places) > 1 and a >= 2 and b >= 3) or a >= 4)
-
-
-def _scaled(value: Fraction) -> int:
-    """The digits as a whole number: 120 and 1.2 are 12."""
-    digits = int(abs(value) * 10 ** (decimals(value) or 0))
-    while digits and digits % 10 == 0:
-        digits //= 10
-    return digits
-
-
-def _significant(value: Fraction) -> int:
-    if decimals(value) is None:
-        return len(str(value.numerator)) + len(str(value.denominator))
-    return len(str(_scaled(value)))
 
 
 def places(value: Fraction) -> list[Fraction]:
@@ -179,8 +110,8 @@ def _times(n: Notation, left: Fraction, right: Fraction) -> list[str]:
             f"{left.denominator} × {right.denominator} = {under}",
         ]
     a, b = abs(left), abs(right)
-    whole, split = (a, b) if _significant(a) >= _significant(b) else (b, a)
-    if _significant(split) == 1:
+    whole, split = (a, b) if significant(a) >= significant(b) else (b, a)
+    if significant(split) == 1:
         whole, split = split, whole
     parts = places(split)
     if len(parts) < 2:

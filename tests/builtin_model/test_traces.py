@@ -8,13 +8,14 @@ from itertools import islice
 
 import pytest
 from builtin_model.traces import Piece, Temper, Unwritable, think
-from builtin_model.working_out import Notation, difficulty, in_parts, slip
+from builtin_model.working_out import Notation, in_parts, slip
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.evaluation.answers import same_answer
 from ponder.evaluation.arithmetic import Draft, Operator, Step, apply, exact
 from ponder.evaluation.dice import Dice
+from ponder.evaluation.difficulty import difficulty
 from ponder.evaluation.questions import drafted
 
 _NUMBER = r"\(?-?[0-9]+(?:\.[0-9]+)?\)?"

@@ -90,7 +90,7 @@ class _Numbers:
 
 def whole_number(dice: Dice) -> int:
     """Return a number of one to three digits, never 0 or 1."""
-    return dice.between(*dice.weighted(((2, 9), (10, 99), (100, 999)), (28, 45, 27)))
+    return dice.between(*dice.weighted(((2, 9), (10, 99), (100, 999)), (22, 45, 33)))
 
 
 def _signed(dice: Dice) -> int:

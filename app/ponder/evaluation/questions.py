@@ -19,13 +19,14 @@ from dataclasses import dataclass, field, replace
 
 from ponder.errors import InputError, UnknownName
 from ponder.evaluation import wrapping
-from ponder.evaluation.arithmetic import Draft, Exchange
+from ponder.evaluation.arithmetic import Draft, Exchange, evaluate
 from ponder.evaluation.bank import drawing, stories
 from ponder.evaluation.bank.blocks import Block, Theme
 from ponder.evaluation.bank.collection import Bank, bank
 from ponder.evaluation.bank.drawing import ANSWER, Problem, Redraw
 from ponder.evaluation.bank.stories import Story
 from ponder.evaluation.dice import Dice
+from ponder.evaluation.difficulty import EASY, hardest
 from ponder.evaluation.expressions import expression
 from ponder.evaluation.spelling import misspell
 
@@ -37,6 +38,8 @@ _SORTS = {"expressions": 20, "stories": 30, "problems": 50}
 _LENGTHS = {1: 16, 2: 20, 3: 18, 4: 14, 5: 11, 6: 9, 7: 7, 8: 5}
 _CHECKED, _CONTINUED, _REQUESTED, _MISSPELLED = 0.06, 0.08, 0.07, 0.15
 _ANOTHER_TURN = 0.3
+_EASY_LEFT_OUT = 0.5
+"""Of the questions that a pupil answers in the head: most are, and a checker would starve."""
 _TRIES = 12
 _RARE = 3
 """Problems that are answered by a name, yes, no or a time are few, and drawn so much more often."""
@@ -133,7 +136,14 @@ def drafts(
 def _draw(dice: Dice, choices: _Choices) -> Iterator[Draft]:
     while True:
         with suppress(Redraw):
-            yield _asked(dice, choices)
+            draft = _asked(dice, choices)
+            if not (dice.chance(_EASY_LEFT_OUT) and _easy(draft)):
+                yield draft
+
+
+def _easy(draft: Draft) -> bool:
+    results = evaluate(draft.steps)
+    return not results or hardest(draft.steps, results) == EASY
 
 
 def _asked(dice: Dice, choices: _Choices) -> Draft:

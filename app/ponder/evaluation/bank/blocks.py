@@ -32,6 +32,8 @@ class Given:
     draw: Callable[[Dice, Numbers], Number | None]
     """None where the numbers so far leave nothing to draw; may raise ArithmeticError."""
     uses: frozenset[str]
+    wide: Callable[[Dice], Number] | None = None
+    """Draws larger ones, where a block allows that; None: it has no plain range to widen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Block:
     """The kind of a problem, else the name of the theme."""
     file: str
     line: int
+    large: bool = False
+    """Whether its numbers may be drawn larger than it says."""
     draws: list[Given | Condition] = field(default_factory=list)
     picks: list[Pick] = field(default_factory=list)
     wordings: list[Wording] = field(default_factory=list)

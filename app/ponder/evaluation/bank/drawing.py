@@ -29,6 +29,8 @@ from ponder.evaluation.bank.templates import Slot, Template
 from ponder.evaluation.dice import Dice
 
 ANSWER = "{answer}"
+_WIDENED = 0.7
+"""The share of numbers that are drawn larger where numbers may be large."""
 
 
 class Redraw(Exception):
@@ -113,7 +115,7 @@ def work(scene: Scene, block: Block) -> None:
     try:
         for draw in block.draws:
             if isinstance(draw, Given):
-                value = draw.draw(scene.dice, scene.numbers)
+                value = _drawn(scene, block, draw)
                 if value is None or not proper(value):
                     raise Redraw(draw.name)
                 scene.numbers[draw.name] = scene.operands[draw.name] = value
@@ -137,6 +139,14 @@ def _take_steps(scene: Scene, block: Block) -> None:
         raise Redraw(str(error)) from error
     if not all(condition.holds(scene.numbers) for condition in block.after):
         raise Redraw("where")
+
+
+def _drawn(scene: Scene, block: Block, given: Given) -> Number | None:
+    # What is said beside the point, an age for example, stays what it is.
+    large = block.large and scene.large and block.role in ("problem", "start", "event")
+    if large and given.wide is not None and scene.dice.chance(_WIDENED):
+        return given.wide(scene.dice)
+    return given.draw(scene.dice, scene.numbers)
 
 
 def _pick(scene: Scene, pick: Pick) -> None:

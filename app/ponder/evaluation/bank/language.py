@@ -49,6 +49,9 @@ _FIRST_PERSON = re.compile(
     r"(?<![A-Za-z])(?:I|i|[Mm]e|[Mm]y|[Ww]e|[Oo]ur|[Uu]s|[Mm]ine|[Mm]yself|[Ii]m|[Ii]ve)(?![A-Za-z])"
 )
 _CAPITAL = re.compile(r"[A-Z](?![A-Z])(?<!\bI)")
+_PLAIN_RANGE = re.compile(r"\s*([0-9]+)\.\.([0-9]+)\s*")
+LARGE = "large"
+"""Alone on a line: from there on, whole numbers of plain ranges may come out larger."""
 _MOST_VALUES = 2000
 """Ranges of fractions are laid out beforehand; this is plenty for prices."""
 
@@ -62,6 +65,7 @@ class Reader:
         self.themes: list[Theme] = []
         self.mistakes: list[Mistake] = []
         self._block: Block | None = None
+        self._large = False
         self._at = 0
 
     def read(self, text: str) -> None:
@@ -72,6 +76,9 @@ class Reader:
                 continue
             if not line:
                 self._close()
+            elif line == LARGE:
+                self._close()
+                self._large = True
             elif header := _HEADER.fullmatch(line):
                 self._close()
                 self._open(header[1] or header[3], header[2] or "")
@@ -93,11 +100,12 @@ class Reader:
         if role == "theme":
             self.themes.append(Theme(name, self.file, self._at))
         elif role == "problem":
-            self._block = Block("problem", name, self.file, self._at)
+            self._block = Block("problem", name, self.file, self._at, self._large)
         elif not self.themes:
             self._wrong(f"{role} belongs to a theme; open one with `theme NAME`")
         else:
-            self._block = Block(_ROLES[role], self.themes[-1].name, self.file, self._at)
+            name = self.themes[-1].name
+            self._block = Block(_ROLES[role], name, self.file, self._at, self._large)
 
     def _close(self) -> None:
         block, self._block = self._block, None
@@ -151,7 +159,7 @@ class Reader:
             raise TermError(f"expected `name = numbers`, not {written.strip()!r}")
         draw, uses = _drawn(value)
         self._known(block, uses)
-        block.draws.append(Given(name, draw, uses))
+        block.draws.append(Given(name, draw, uses, _widened(value)))
 
     def _where(self, block: Block, written: str) -> None:
         for part in written.split(";"):
@@ -269,6 +277,16 @@ def _range(written: str) -> tuple[Draw, frozenset[str]]:
         return exact(lowest + step * dice.between(0, most)) if most >= 0 else None
 
     return draw, uses
+
+
+def _widened(written: str) -> Callable[[Dice], Number] | None:
+    """Return how larger numbers than a plain range says are drawn; None if it is too small."""
+    found = _PLAIN_RANGE.fullmatch(written)
+    if found is None or int(found[2]) < 10:
+        return None
+    low, high = int(found[1]), int(found[2])
+    most = high * (10 if high < 100 else 4)
+    return lambda dice: dice.between(low, most)
 
 
 def _constant(written: str) -> Number:
