@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from builtin_model.asking import fresh_questions
 from ponder.assembly import Assembled, Choices, open_session
 from ponder.evaluation.answers import read_answer, same_answer
 from ponder.evaluation.comparison.reasoning import loops
-from ponder.evaluation.questions import questions
 from ponder.evaluation.sets import named_set
 from ponder.settings import EngineSettings, Settings
 from ponder.types import (
@@ -34,7 +34,6 @@ from ponder.types import (
     Trace,
 )
 
-LENGTHS = range(2, 9)
 FRESH_SEED = 990_001
 """Training draws its seeds from elsewhere."""
 _AT_ONCE = 16
@@ -119,10 +118,9 @@ class Figures:
 
 def fresh(count: int) -> tuple[Item, ...]:
     """Return questions of the training's generator, of 2 to 8 operations, each as often."""
-    drawn = [questions(FRESH_SEED + length, operations=[length]) for length in LENGTHS]
-    asked = (next(drawn[at % len(drawn)]) for at in range(count))
     return tuple(
-        Item(q.text, q.answer, f"{q.operations} operations", _turns(q.earlier)) for q in asked
+        Item(q.text, q.answer, f"{q.operations} operations", _turns(q.earlier))
+        for q in fresh_questions(FRESH_SEED, count)
     )
 
 

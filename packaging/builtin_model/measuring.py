@@ -11,17 +11,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
 
+from builtin_model.asking import fresh_questions
 from builtin_model.generation import Force, Tags, Thread, generate
 from builtin_model.model import LanguageModel
 from ponder.evaluation.answers import read_answer, same_answer
-from ponder.evaluation.questions import questions
 
 if TYPE_CHECKING:
     from builtin_model.examples import Protocol
@@ -79,7 +78,15 @@ class Measures:
 
 def fresh(seed: int, count: int) -> list[Task]:
     """Return questions that ponder writes itself."""
-    return [Task(q.text, q.answer, q.kind) for q in islice(questions(seed), count)]
+    return [
+        Task(
+            q.text,
+            q.answer,
+            f"{q.operations} operations",
+            tuple((turn.question, turn.answer) for turn in q.earlier),
+        )
+        for q in fresh_questions(seed, count)
+    ]
 
 
 def read_tasks(file: Path) -> list[Task]:
