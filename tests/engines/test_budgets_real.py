@@ -36,7 +36,9 @@ from ponder.types import (
 from scripted import SPELLED
 
 DRAWN = Sampling(seed=3)
-WORDS = [question.text for question in islice(questions(23), 48)]
+LONG = questions(23, operations=range(6, 9), kinds=["expression"])
+"""They take more thinking than most of these budgets allow."""
+WORDS = [question.text for question in islice(LONG, 48)]
 DICE = random.Random(4)
 CAPS = [0, 1, 2, 3, *(DICE.randint(4, 40) for _ in range(16)), *(
     DICE.randint(41, 400) for _ in range(20)

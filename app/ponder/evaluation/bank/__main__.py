@@ -28,7 +28,9 @@ def main() -> int:
     options = parser.parse_args()
     wrong = 0
     for file in options.files:
-        if file.suffix == SUFFIX:
+        if not file.is_file():
+            mistakes = [Mistake(str(file), 0, "there is no such file")]
+        elif file.suffix == SUFFIX:
             mistakes = _check(file, options.show, options.seed)
         else:
             mistakes = _check_words(file)

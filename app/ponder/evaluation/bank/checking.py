@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
 
 from ponder.evaluation.arithmetic import Draft, Result, decide, evaluate, show
-from ponder.evaluation.bank import drawing
+from ponder.evaluation.bank import drawing, stories
 from ponder.evaluation.bank.blocks import RUNNING, Block, Given, Mistake, Theme, Wording
 from ponder.evaluation.bank.drawing import Redraw
 from ponder.evaluation.bank.language import Reader
@@ -57,9 +59,11 @@ def check(file: str, text: str, lexicon: Lexicon) -> Checked:
     if not reader.mistakes:
         for block in reader.problems:
             for wording in block.wordings:
-                _try(found, block, wording, lexicon)
+                _try_problem(found, block, wording, lexicon)
         for theme in reader.themes:
             found.mistakes += _unbalanced(theme)
+            if theme.starts and theme.asks:
+                _try_theme(found, theme, lexicon)
     found.mistakes.sort()
     return found
 
@@ -196,14 +200,33 @@ def _unbalanced(theme: Theme) -> Iterator[Mistake]:
                               "person; a start and an ask need both")  # fmt: skip
 
 
-def _try(found: Checked, block: Block, wording: Wording, lexicon: Lexicon) -> None:
-    """Draw one q-line many times."""
+def _try_problem(found: Checked, block: Block, wording: Wording, lexicon: Lexicon) -> None:
     dice = Dice(wording.line)
+
+    def draw() -> Draft:
+        return drawing.problem(dice, lexicon, block, wording).draft
+
+    _try(found, block, wording, draw, MOST_FAILURES)
+
+
+def _try_theme(found: Checked, theme: Theme, lexicon: Lexicon) -> None:
+    for block in theme.blocks():
+        for wording in block.wordings:
+            dice = Dice(wording.line)
+            draw = partial(stories.telling, dice, lexicon, theme, block, wording)
+            # What does not fit a start fits another one, so one in ten is enough.
+            _try(found, block, wording, draw, DRAWS * 9 // 10)
+
+
+def _try(
+    found: Checked, block: Block, wording: Wording, draw: Callable[[], Draft], most: int
+) -> None:
+    """Draw one q-line many times, of which so many may fail."""
     failures: Counter[str] = Counter()
     told: set[str] = set()
     for _ in range(DRAWS):
         try:
-            draft = drawing.problem(dice, lexicon, block, wording).draft
+            draft = draw()
         except Redraw as error:
             failures[str(error)] += 1
             continue
@@ -213,7 +236,7 @@ def _try(found: Checked, block: Block, wording: Wording, lexicon: Lexicon) -> No
                 told.add(kind)
                 found.mistakes.append(Mistake(block.file, wording.line, message))
         found.samples.append((wording.line, draft))
-    if failures.total() > MOST_FAILURES:
+    if failures.total() > most:
         why, _ = failures.most_common(1)[0]
         message = f"{failures.total()} of {DRAWS} draws fail, mostly for: {why}"
         found.mistakes.append(Mistake(block.file, wording.line, message))
@@ -227,7 +250,7 @@ def _wrong(draft: Draft) -> Iterator[str]:
     elif draft.verdict is not None:
         if decide(draft.verdict, results) != draft.answer:
             yield f"the verdict is not the answer: {draft.text}"
-    elif draft.form == "number" and show(results[-1]) != draft.answer:
+    elif results and draft.form == "number" and Fraction(draft.answer) != results[-1]:
         yield f"the last step is not the answer ({show(results[-1])}, {draft.answer}): {draft.text}"
     for text in (draft.text, draft.says.replace(drawing.ANSWER, draft.answer)):
         if untidy := _UNTIDY.search(text.replace("...", ".")):

@@ -48,7 +48,7 @@ _VERDICT = re.compile(r"(most|least|enough)\s*\((.*)\)\s*$")
 _FIRST_PERSON = re.compile(
     r"(?<![A-Za-z])(?:I|i|[Mm]e|[Mm]y|[Ww]e|[Oo]ur|[Uu]s|[Mm]ine|[Mm]yself|[Ii]m|[Ii]ve)(?![A-Za-z])"
 )
-_CAPITAL = re.compile(r"[A-Z](?![A-Z])(?<!\bI)")
+_CAPITAL = re.compile(r"(?<![A-Z])(?:[A-Z](?=[a-z])|A(?= ))")
 _PLAIN_RANGE = re.compile(r"\s*([0-9]+)\.\.([0-9]+)\s*")
 LARGE = "large"
 """Alone on a line: from there on, whole numbers of plain ranges may come out larger."""

@@ -103,6 +103,35 @@ def go_on(story: Story, earlier: tuple[Exchange, ...]) -> Story:
     return replace(story, draft=replace(draft, earlier=earlier))
 
 
+def telling(dice: Dice, lexicon: Lexicon, theme: Theme, block: Block, wording: Wording) -> Draft:
+    """Return the shortest story that tells this block in these words.
+
+    Raises:
+        Redraw: what else was drawn does not go with it.
+    """
+    scene = Scene(dice, lexicon)
+    person: Person = "first" if dice.chance(0.5) else "third"
+    if wording.person != "either":
+        person = wording.person
+    start = block if block.role == "start" else dice.pick(theme.starts)
+    told = [_tell(scene, start, person, wording if start is block else None)]
+    if block.role in ("event", "noise"):
+        before = scene.numbers[RUNNING]
+        told.append(_tell(scene, block, person, wording))
+        _check(before, scene.numbers[RUNNING])
+    ask = block if block.role in ("ask", "more") else dice.pick(theme.asks)
+    if ask is block:
+        if _speaks_to_others(block, wording, person):
+            raise Redraw("the answer speaks to somebody else")
+    else:
+        wording = _wording(dice, ask, person, answers=True)
+    if block.role == "more":
+        scene.begin_anew()
+        told = []
+    told.append(_tell(scene, ask, person, wording))
+    return answered(scene, ask, wording, " ".join(told), theme.name)
+
+
 def after_number(
     dice: Dice, lexicon: Lexicon, theme: Theme, draft: Draft, earlier: tuple[Exchange, ...]
 ) -> Draft:
@@ -131,8 +160,8 @@ def lengths(theme: Theme) -> set[int]:
     return found - {0}
 
 
-def _tell(scene: Scene, block: Block, person: Person) -> str:
-    wording = _wording(scene.dice, block, person)
+def _tell(scene: Scene, block: Block, person: Person, wording: Wording | None = None) -> str:
+    wording = wording or _wording(scene.dice, block, person)
     work(scene, block)
     return scene.write(wording.text, proper=wording.proper)
 
