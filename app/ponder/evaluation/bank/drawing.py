@@ -22,7 +22,7 @@ from ponder.evaluation.arithmetic import (
     proper,
     show,
 )
-from ponder.evaluation.bank.blocks import Block, Condition, Given, Pick, Wording
+from ponder.evaluation.bank.blocks import RUNNING, Block, Condition, Given, Pick, Wording
 from ponder.evaluation.bank.lexicon import Lexicon
 from ponder.evaluation.bank.scene import Scene, clock
 from ponder.evaluation.bank.templates import Slot, Template
@@ -109,9 +109,12 @@ def change(asked: Problem) -> Change:
 def work(scene: Scene, block: Block) -> None:
     """Draw the numbers and words of a block and take its steps.
 
+    Of what was drawn before, only the running quantity is known.
+
     Raises:
         Redraw: the numbers that were drawn do not fit.
     """
+    scene.keep(RUNNING)
     try:
         for draw in block.draws:
             if isinstance(draw, Given):

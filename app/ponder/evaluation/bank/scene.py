@@ -160,6 +160,12 @@ class Scene:
             return sentence
         return hero.he.capitalize() + sentence[len(hero.name) :]
 
+    def keep(self, name: str) -> None:
+        """Forget all numbers and picked words but this number."""
+        self.numbers = {n: value for n, value in self.numbers.items() if n == name}
+        self.operands = {n: operand for n, operand in self.operands.items() if n == name}
+        self.picked = {}
+
     def begin_anew(self) -> None:
         """Begin a new turn: what was found is given from here on, in digits."""
         self.working = Working()

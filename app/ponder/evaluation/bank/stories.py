@@ -23,6 +23,7 @@ _NOISE = 0.22
 _CASUAL = 0.2
 _LINKED = 0.3
 _ASKED_FIRST = 0.04
+_OTHERS = ("B", "C", "D", "E")
 
 _LINKS = ("Then ", "Then ", "Next, ", "After that, ", "Later ", "And then ", "Afterwards ")
 _LINKABLE = re.compile(
@@ -60,6 +61,7 @@ def compose(dice: Dice, lexicon: Lexicon, theme: Theme, operations: int) -> Stor
     if left < 0:
         raise Redraw("too long")
     told = [_tell(scene, start, person)]
+    scene.forget(*_OTHERS)  # what they have was told, and no event is to contradict it
     used: set[int] = set()
     for _ in range(MOST_EVENTS):
         if left > 0:
@@ -115,6 +117,7 @@ def telling(dice: Dice, lexicon: Lexicon, theme: Theme, block: Block, wording: W
         person = wording.person
     start = block if block.role == "start" else dice.pick(theme.starts)
     told = [_tell(scene, start, person, wording if start is block else None)]
+    scene.forget(*_OTHERS)
     if block.role in ("event", "noise"):
         before = scene.numbers[RUNNING]
         told.append(_tell(scene, block, person, wording))
@@ -180,7 +183,7 @@ def _happen(
             if wording.line in used:
                 continue
             if scene.dice.chance(0.5):
-                scene.forget("B", "C", "D")
+                scene.forget(*_OTHERS)
             work(scene, event)
             _check(before, scene.numbers[RUNNING])
             used.add(wording.line)
