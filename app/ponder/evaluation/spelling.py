@@ -19,7 +19,7 @@ _CHAT = {
     "because": ("bc", "cuz"),
     "each": ("ea", "each"), "the": ("teh", "the", "da"), "have": ("hav", "have"),
     "there": ("ther", "there"), "their": ("thier", "there"), "altogether": ("all together",),
-    "does": ("dose", "does"), "want": ("wanna have", "want"), "i'm": ("im",), "don't": ("dont",),
+    "does": ("dose", "does"), "i'm": ("im",), "don't": ("dont",),
     "right": ("rite", "right"), "calculate": ("calc", "calculate"), "thanks": ("thx",),
     "through": ("thru",), "tomorrow": ("tmrw", "tomorow"), "birthday": ("bday",),
     "weeks": ("wks", "weeks"), "receive": ("recieve",), "until": ("til",), "going": ("goin",),

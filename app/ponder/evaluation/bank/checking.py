@@ -255,6 +255,9 @@ def _wrong(draft: Draft) -> Iterator[str]:
             yield f"the verdict is not the answer: {draft.text}"
     elif results and draft.form == "number" and Fraction(draft.answer) != results[-1]:
         yield f"the last step is not the answer ({show(results[-1])}, {draft.answer}): {draft.text}"
+    if results and draft.form != "clock" and (spare := unneeded(draft)):
+        labels = ", ".join(draft.steps[at].label for at in sorted(spare))
+        yield f"a step that the answer does not need ({labels}): {draft.text}"
     for text in (draft.text, draft.says.replace(drawing.ANSWER, draft.answer)):
         if untidy := _UNTIDY.search(text.replace("...", ".")):
             yield f"untidy ({untidy[0]!r}): {text}"
