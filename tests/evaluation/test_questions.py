@@ -144,7 +144,8 @@ def test_every_sort_occurs_about_as_often_as_it_should(many: list[Draft]) -> Non
         sorts["expression"] += draft.kind == EXPRESSION
         sorts["follow-up"] += bool(draft.earlier)
         sorts["story"] += draft.kind in themes and not draft.earlier
-    assert 0.15 < sorts["expression"] / len(many) < 0.25
+    # More than were drawn: they are easy less often, and half of the easy ones are left out.
+    assert 0.17 < sorts["expression"] / len(many) < 0.3
     assert 0.03 < sorts["follow-up"] / len(many) < 0.11
     assert 0.22 < sorts["story"] / len(many) < 0.38
     money = {"money:$", "money:£", "money:€", "money:"}
