@@ -8,6 +8,7 @@ know tokens.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ _CLOSING = (
     "\n\nConsidering the limited time by the user, I have to give the solution based on the "
     "thinking directly now.\n"
 )
+_BOXED = re.compile(r"\\boxed\{([^}]*)\}")
 _BOX = "**Final Answer**\n\\boxed{"
 
 
@@ -133,6 +135,8 @@ class Mixture:
     system: float = 0.06
     instruction: float = 0.10
     """The request to reason and to box the answer, which evaluations add."""
+    unboxed: float = 0.4
+    """Of the earlier turns of a question, those whose answers stand in no box."""
     history: float = 0.05
     """Unrelated turns before the question."""
     preface: float = 0.08
@@ -162,6 +166,9 @@ def examples(
         except Unwritable:
             continue
         turns = [(turn.question, turn.answer) for turn in draft.earlier]
+        if dice.chance(mixture.unboxed):
+            # Another model, or a person, may have given the earlier answers.
+            turns = [(question, _BOXED.sub(r"\1", answer)) for question, answer in turns]
         if not turns and dice.chance(mixture.history):
             turns = [_unrelated(dice, next(questions), chats)]
         text = draft.text

@@ -88,9 +88,12 @@ class _Numbers:
     whole: bool = True
 
 
+_SIZES = ((2, 9), (10, 99), (100, 999), (1000, 9999))
+
+
 def whole_number(dice: Dice) -> int:
-    """Return a number of one to three digits, never 0 or 1."""
-    return dice.between(*dice.weighted(((2, 9), (10, 99), (100, 999)), (22, 45, 33)))
+    """Return a number of one to four digits, never 0 or 1."""
+    return dice.between(*dice.weighted(_SIZES, (14, 38, 40, 8)))
 
 
 def _signed(dice: Dice) -> int:
@@ -106,7 +109,7 @@ def _decimal(dice: Dice) -> Number:
     return value if value.denominator > 1 else value.numerator
 
 
-_WHOLE = _Numbers(whole_number, (28, 24, 31, 11, 6))
+_WHOLE = _Numbers(whole_number, (24, 20, 40, 11, 5))
 _SIGNED = _Numbers(_signed, (35, 38, 20, 7, 0), below_zero=True)
 _DECIMAL = _Numbers(_decimal, (40, 30, 22, 8, 0), whole=False)
 

@@ -38,7 +38,7 @@ _SORTS = {"expressions": 20, "stories": 30, "problems": 50}
 _LENGTHS = {1: 16, 2: 20, 3: 18, 4: 14, 5: 11, 6: 9, 7: 7, 8: 5}
 _CHECKED, _CONTINUED, _REQUESTED, _MISSPELLED = 0.06, 0.08, 0.07, 0.15
 _ANOTHER_TURN = 0.3
-_EASY_LEFT_OUT = 0.5
+_EASY_LEFT_OUT = 0.6
 """Of the questions that a pupil answers in the head: most are, and a checker would starve."""
 _TRIES = 12
 _RARE = 3

@@ -29,7 +29,7 @@ from ponder.evaluation.bank.templates import Slot, Template
 from ponder.evaluation.dice import Dice
 
 ANSWER = "{answer}"
-_WIDENED = 0.7
+_WIDENED = 0.85
 """The share of numbers that are drawn larger where numbers may be large."""
 
 

@@ -110,7 +110,7 @@ class Scene:
         self._lexicon = lexicon
         self._people: dict[str, Person] = {}
         self._words: dict[str, Word] = {}
-        self.large = dice.chance(0.4)
+        self.large = dice.chance(0.6)
         """Whether numbers are drawn larger, in blocks that allow it."""
         self._wordy = dice.chance(0.14)
         self._longest_word = 100 if dice.chance(0.3) else 20
