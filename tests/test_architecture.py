@@ -13,7 +13,7 @@ import pytest
 import ponder
 from ponder import errors
 
-HEAVY = ("textual", "llama_cpp", "huggingface_hub", "numpy", "rich")
+HEAVY = ("textual", "llama_cpp", "huggingface_hub", "numpy", "rich", "sympy")
 ERRORS = {
     name: error
     for name, error in vars(errors).items()

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from builtin_model.asking import fresh_questions
 from ponder.assembly import Assembled, Choices, open_session
-from ponder.evaluation.answers import read_answer, same_answer
+from ponder.equality import read_answer, same_answer
 from ponder.evaluation.comparison.reasoning import loops
 from ponder.evaluation.sets import named_set
 from ponder.settings import EngineSettings, Settings

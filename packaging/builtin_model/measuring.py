@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from builtin_model.asking import fresh_questions
 from builtin_model.generation import Force, Tags, Thread, generate
 from builtin_model.model import LanguageModel
-from ponder.evaluation.answers import read_answer, same_answer
+from ponder.equality import read_answer, same_answer
 
 if TYPE_CHECKING:
     from builtin_model.examples import Protocol

@@ -12,7 +12,7 @@ from builtin_model.working_out import Notation, in_parts, slip
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.evaluation.answers import same_answer
+from ponder.equality import same_answer
 from ponder.evaluation.arithmetic import Draft, Operator, Step, apply, exact
 from ponder.evaluation.dice import Dice
 from ponder.evaluation.difficulty import difficulty

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ponder.evaluation.answers import read_answer, same_answer
+from ponder.equality import read_answer, same_answer
 from ponder.evaluation.arithmetic import (
     LIMIT,
     Number,

@@ -12,8 +12,8 @@ from fractions import Fraction
 
 import pytest
 
+from ponder.equality import read_answer, same_answer
 from ponder.errors import UnknownName
-from ponder.evaluation.answers import read_answer, same_answer
 from ponder.evaluation.sets import WrittenQuestion, named_set, set_names
 
 EVERYDAY = named_set("everyday")

@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from ponder.evaluation.answers import read_answer, same_answer
+from ponder.equality import read_answer, same_answer
 from ponder.evaluation.questions import Question
 from ponder.session import Session
 from ponder.types import Budget, Finish, Finished, Message, Sampling, Trace

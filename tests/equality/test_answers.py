@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ponder.evaluation.answers import read_answer, same_answer
+from ponder.equality import read_answer, same_answer
 from ponder.evaluation.questions import questions
 
 
@@ -64,6 +64,15 @@ from ponder.evaluation.questions import questions
         ("Let me answer. Tom has 5, so there are 8", "8"),
         ("10-5 leaves 5, then 12-9", "9"),
         ("It is 3.14.", "3.14"),
+        # Choices.
+        ("The answer is (B).", "B"),
+        ("The answer is option C.", "C"),
+        ("**Answer:** B) 4", "B"),
+        ("Answer: B. 4", "B"),
+        ("4 or 5?\nFinal Answer\n\n**D**\n", "D"),
+        ("The answer is A, a 5-pointed star", "5"),
+        ("The answer is A5", "5"),
+        ("Answer (A)? No: the answer is 4", "4"),
         ("Nothing to say.", None),
         ("", None),
     ],
@@ -89,6 +98,22 @@ def test_reading(text: str, answer: str | None) -> None:
         (" Mia. ", "Mia"),
         ("9" * 5000, "9" * 5000),
         ("1/0", "1/0"),
+        ("1e3", "1000"),
+        ("2 million", "2000000"),
+        (r"1\frac{1}{2}", "1.5"),
+        ("-1 1/2", "-3/2"),
+        (r"6.63 \times 10^{-34}", "0.663e-33"),
+        (r"3\cdot10^4", "30,000"),
+        ("(1, 2)", "(1,2)"),
+        # Choices.
+        ("(B)", "B"),
+        ("b", "(B)"),
+        ("B.", r"\textbf{(B)}"),
+        ("B) 4", "(B)"),
+        ("(B) 4", "B) four"),
+        ("B. 4", "B: 4"),
+        ("Option B", "B"),
+        (r"\text{(B) } 4", "B"),
     ],
 )
 def test_the_same(a: str, b: str) -> None:
@@ -106,11 +131,27 @@ def test_the_same(a: str, b: str) -> None:
         ("42", "-42"),
         ("Mia", "Max"),
         ("1/0", "0"),
-        ("1e3", "1000"),
+        ("1e4", "1000"),
+        ("1e9999", "2e9999"),
         ("2 million", "2"),
+        ("1 1/2", "1"),
+        ("1 1/0", "1"),
+        (r"6.63 \times 10^{-34}", r"1.05 \times 10^{-34}"),
         ("9" * 5000, "9" * 4999),
         (r"\sqrt{2}", "2"),
         ("٣", "3"),
+        ("(2, 3)", "(3, 2)"),
+        # Choices.
+        ("(B)", "(C)"),
+        ("B) 4", "C) 4"),
+        ("B) 4", "4"),
+        ("E. coli", "E. faecalis"),
+        ("E. coli", "E"),
+        ("A) 5, B) 7", "A) 5, B) 8"),
+        ("A) 5, B) 7", "A"),
+        # Words are no products of letters.
+        ("NO2", "N2O"),
+        ("abc", "cba"),
     ],
 )
 def test_not_the_same(a: str | None, b: str) -> None:

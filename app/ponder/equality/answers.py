@@ -1,7 +1,8 @@
-r"""What did a model answer, and is it right?
+r"""What did a model answer?
 
-Knows how answers are written: boxed, in LaTeX, with separators, currencies, units. Refuses
-to know the question. Pure; takes any text, in time that grows with its length.
+Knows how answers are written: boxed, in LaTeX, with separators, currencies, units, as the
+letter of a choice. Refuses to know the question. Pure; takes any text, in time that grows
+with its length.
 
 A box, `\boxed{...}`, is the model's own word for "this is my answer" (R1's authors ask for
 it); all else is a guess, made the way people skim: what follows "answer" or "=", else the
@@ -11,7 +12,6 @@ last number there is.
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 _BOX = "\\boxed{"
 _BRACE = re.compile(r"\\[{}]|[{}]")
@@ -32,14 +32,22 @@ _CUE_NUMBER_OR_STOP = re.compile(
     rf"(?P<cue>\banswer\b|=)|(?P<number>{_NUMBER.pattern})|(?P<stop>[.!?](?=\s))",
     re.VERBOSE | re.IGNORECASE,
 )
+_ANSWER = re.compile(r"\banswer\b", re.IGNORECASE)
+_LETTER = re.compile(
+    r"""
+    (?: \s is )? [\s:*]*
+    (?: option \s )?
+    (?:
+        \( (?P<round> [A-J] ) \)
+      | (?P<bare> [A-J] ) (?= \) | [.:*]+ (?: \s | \Z ) | \s* (?: \n | \Z ) )
+    )
+    """,
+    re.VERBOSE,
+)
 _UNIT = re.compile(r"\s?[%°]|(?:\s[A-Za-z]{2,})+")
-_TIDY_NUMBER = re.compile(r"(-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+))(?:/([0-9]+))?")
 
 _NOT_UNITS = frozenset({"hundred", "thousand", "million", "billion", "trillion", "mod", "pi"})
 """Words that change the number before them."""
-
-_LONGEST_NUMBER = 1000
-"""In characters. Python refuses to read integers of more than 4,300 digits."""
 
 # LaTeX that changes how a thing looks, not what it is. Anything else, such as \sqrt, stays.
 _LATEX = (
@@ -64,28 +72,15 @@ def read_answer(text: str) -> str | None:
     r"""Return the answer that `text` gives, tidied; None if it gives none.
 
     The content of the last `\boxed{...}`, whatever it is; if the text ends inside it, the
-    line that is there. Without a box, or with an empty one, the last number that follows
-    "answer" or "=" in the same sentence, else the last number.
+    line that is there. Without a box, or with an empty one, the letter of a choice that stands
+    right after the last "answer"; else the last number that follows "answer" or "=" in the
+    same sentence; else the last number.
     """
     boxed = _last_box(text)
-    if boxed is not None and (answer := _tidy(boxed)):
+    if boxed is not None and (answer := tidy(boxed)):
         return answer
     plain = _plain(text)
-    return _cued_number(plain) or _last_number(plain)
-
-
-def same_answer(a: str | None, b: str) -> bool:
-    """Tell whether two answers say the same: numbers by value, all else by its letters.
-
-    Numbers are exact: 0.5 is 1/2, and 0.33 is not 1/3. No answer is never the same.
-    """
-    if a is None:
-        return False
-    a, b = _tidy(a), _tidy(b)
-    one, other = _value(a), _value(b)
-    if one is not None and other is not None:
-        return one == other
-    return bool(a) and a.casefold() == b.casefold()
+    return _letter(plain) or _cued_number(plain) or _last_number(plain)
 
 
 def _last_box(text: str) -> str | None:
@@ -110,7 +105,7 @@ def _plain(text: str) -> str:
     return text
 
 
-def _tidy(answer: str) -> str:
+def tidy(answer: str) -> str:
     """Return an answer in the form in which answers are compared and shown."""
     plain = _plain(answer)
     if "\\" not in plain:
@@ -136,6 +131,13 @@ def _canonical(number: str) -> str:
     return number.replace(",", "").removeprefix("+")
 
 
+def _letter(plain: str) -> str | None:
+    """Return the choice that stands after the last "answer"."""
+    end = max((cue.end() for cue in _ANSWER.finditer(plain)), default=None)
+    found = _LETTER.match(plain, end) if end is not None else None
+    return (found["round"] or found["bare"]) if found else None
+
+
 def _cued_number(plain: str) -> str | None:
     """Return the last number that is the first one after "answer" or "=" in its sentence."""
     found = None
@@ -152,11 +154,3 @@ def _last_number(plain: str) -> str | None:
     for match in _NUMBER.finditer(plain):
         found = match
     return _canonical(found[0]) if found is not None else None
-
-
-def _value(answer: str) -> Fraction | None:
-    """Return the number that a tidied answer is; None if it is none."""
-    if len(answer) > _LONGEST_NUMBER or not (number := _TIDY_NUMBER.fullmatch(answer)):
-        return None
-    divisor = Fraction(number[2] or 1)
-    return Fraction(number[1]) / divisor if divisor else None
