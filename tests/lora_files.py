@@ -79,7 +79,7 @@ def merged(base: Weights, *adapters: tuple[Pairs, float]) -> Weights:
 def write_model(path: Path, tensors: Mapping[str, np.ndarray], architecture: str = "llama") -> Path:
     """A model of these weights."""
     writer = GGUFWriter(path, architecture)
-    for name, field in GGUFReader(builtin_path("ponder-tiny-Q8_0.gguf")).fields.items():
+    for name, field in GGUFReader(builtin_path("ponder-tiny-Q4_K_M.gguf")).fields.items():
         if name.startswith("tokenizer."):
             inner = field.types[1] if field.types[0] == GGUFValueType.ARRAY else None
             writer.add_key_value(name, field.contents(), field.types[0], inner)
@@ -147,7 +147,7 @@ def _written(writer: GGUFWriter, path: Path, tensors: Mapping[str, np.ndarray]) 
 
 
 def _vocabulary() -> int:
-    fields = GGUFReader(builtin_path("ponder-tiny-Q8_0.gguf")).fields
+    fields = GGUFReader(builtin_path("ponder-tiny-Q4_K_M.gguf")).fields
     return len(fields["tokenizer.ggml.tokens"].contents())
 
 

@@ -38,7 +38,7 @@ def install(site: Path) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / "__init__.py").write_text("raise SystemExit('it was imported')\n")
     base = folder / "data" / "base.gguf"
-    base.write_bytes(builtin_path("ponder-tiny-Q8_0.gguf").read_bytes())
+    base.write_bytes(builtin_path("ponder-tiny-Q4_K_M.gguf").read_bytes())
     return base
 
 
@@ -51,7 +51,7 @@ def describe(base_hash: str = "", adapter_hash: str = "") -> Path:
     """
     own = paths.user_catalogue()
     own.parent.mkdir(parents=True, exist_ok=True)
-    tiny = builtin_path("ponder-tiny-Q8_0.gguf")
+    tiny = builtin_path("ponder-tiny-Q4_K_M.gguf")
     adapter = files.adapter_of(own.parent / "taught.gguf", tiny, 1)
     own.write_text(
         _CATALOGUE.format(

@@ -31,7 +31,7 @@ def r1() -> LlamaVocabulary:
 @cache
 def tiny() -> LlamaVocabulary:
     """The built-in model."""
-    path = Path(ponder.__file__).parent / "builtin" / "ponder-tiny-Q8_0.gguf"
+    path = Path(ponder.__file__).parent / "builtin" / "ponder-tiny-Q4_K_M.gguf"
     return _open.enter_context(vocabulary_of(path))
 
 

@@ -35,7 +35,7 @@ from ponder.runner import Runner
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.types import Budget, Finish, Finished, Sampling, Trace
 
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 TINY_PROMPT = "<｜begin▁of▁sentence｜><｜User｜>{}<｜Assistant｜><think>\n"
 SMOL_PROMPT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 

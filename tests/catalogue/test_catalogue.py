@@ -334,7 +334,7 @@ def test_an_unknown_name_lists_the_right_ones(
         ("my-own.gguf", "DeepSeek-R1-Distill-Llama-70B", "r1-70b"),
         ("my-own.gguf", "deepseek_r1_distill_qwen_1.5b", "r1-1.5b"),
         ("my-own.gguf", "s1.1 32B", "s1.1-32b"),
-        ("ponder-tiny-Q8_0.gguf", "ponder-tiny", "ponder-tiny"),
+        ("ponder-tiny-Q4_K_M.gguf", "ponder-tiny", "ponder-tiny"),
         ("my-own.gguf", "", None),
         ("my-own.gguf", "--", None),
         ("my-own.gguf", "DeepSeek R1 Distill", None),

@@ -12,7 +12,7 @@ import packages
 from ponder.cli import run
 from ponder.library.local import builtin_path
 
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 ASK = ("--quiet", "--temperature", "0", "--budget", "64", "--max-answer", "40", "What is 12 + 30?")
 
 

@@ -19,7 +19,7 @@ from ponder.library.bundle.events import Moved
 from ponder.library.local import builtin_path
 from ponder.library.watching import Noted
 
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 Capture = pytest.CaptureFixture[str]
 
 

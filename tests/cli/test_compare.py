@@ -33,7 +33,7 @@ def test_a_quant_is_compared_on_a_text_and_on_questions(
     out, err = capfd.readouterr()
     report = json.loads(out)
     assert err == ""
-    assert report["base"]["name"] == "ponder-tiny-Q8_0.gguf"
+    assert report["base"]["name"] == "ponder-tiny-Q4_K_M.gguf"
     assert report["other"] == {"name": quant.name, "size": quant.stat().st_size}
     text, asked = report["text"], report["reasoning"]
     assert text["places"] == 4 * 31
@@ -126,7 +126,7 @@ print(loaded, file=sys.stderr)
 @pytest.mark.parametrize("command", ["compare", "imatrix"])
 def test_llama_cpp_is_loaded_before_numpy(command: str, tmp_path: Path) -> None:
     """A CUDA build with a C++ runtime of its own crashed where numpy had come first."""
-    model = str(builtin_path("ponder-tiny-Q8_0.gguf"))
+    model = str(builtin_path("ponder-tiny-Q4_K_M.gguf"))
     words = {
         "compare": [model, model, "--questions", "0", "--quiet"],
         "imatrix": [model, "-o", str(tmp_path / "out.gguf"), "--quiet"],

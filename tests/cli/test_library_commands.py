@@ -16,7 +16,7 @@ from ponder.library.local import builtin_path
 ANY = "someone/tiny-GGUF"
 FILE = "tiny-Q8_0.gguf"
 SAID = f"{ANY}:Q8_0"
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 
 Captured = pytest.CaptureFixture[str]
 

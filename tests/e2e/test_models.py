@@ -11,7 +11,7 @@ from library.hub_server import Hub
 from ponder.library.local import builtin_path
 
 REPOSITORY, FILE = "someone/small-GGUF", "small-Q8_0.gguf"
-DATA = builtin_path("ponder-tiny-Q8_0.gguf").read_bytes()
+DATA = builtin_path("ponder-tiny-Q4_K_M.gguf").read_bytes()
 SHA256 = hashlib.sha256(DATA).hexdigest()
 CTRL_O, CTRL_Q, F5 = "\x0f", "\x11", "\x1b[15~"
 QUESTION = "Mia has 38 marbles. She buys 47 more marbles. How many marbles does Mia have now?"

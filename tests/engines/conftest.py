@@ -16,7 +16,7 @@ from ponder.library.local import builtin_path
 
 @pytest.fixture(scope="session")
 def builtin() -> Path:
-    return builtin_path("ponder-tiny-Q8_0.gguf")
+    return builtin_path("ponder-tiny-Q4_K_M.gguf")
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from ponder_quantize.logits import Running
 from quantize.small_models import four_bits
 from quantize.test_imatrix import TEXT
 
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 
 rows = st.integers(1, 4)
 

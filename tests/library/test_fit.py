@@ -72,7 +72,7 @@ def test_the_quants_are_listed_from_large_to_small() -> None:
 
 
 def test_a_file_is_weighed_as_its_shape_is() -> None:
-    path = builtin_path("ponder-tiny-Q8_0.gguf")
+    path = builtin_path("ponder-tiny-Q4_K_M.gguf")
     outline, weights = of_file(path)
     about, reckoned = parts("ponder-tiny", "Q8_0")
     assert replace(outline, context=0) == replace(about, context=0)
@@ -82,7 +82,7 @@ def test_a_file_is_weighed_as_its_shape_is() -> None:
 
 
 def test_the_parts_of_a_split_file_are_weighed_together(tmp_path: Path) -> None:
-    whole = builtin_path("ponder-tiny-Q8_0.gguf")
+    whole = builtin_path("ponder-tiny-Q4_K_M.gguf")
     first, second = (tmp_path / f"t-0000{n}-of-00002.gguf" for n in (1, 2))
     first.write_bytes(whole.read_bytes())
     second.write_bytes(whole.read_bytes())
@@ -294,7 +294,7 @@ def test_what_is_here_comes_first_and_exactly(tmp_path: Path) -> None:
     assert (first.quant, first.exact, first.here) == ("Q8_0", True, True)
     assert [advice.quant for advice in others] == [q for q in QUANTS if q != "Q8_0"]
     assert not any(advice.exact or advice.here for advice in others)
-    (tmp_path / "own.gguf").write_bytes(builtin_path("ponder-tiny-Q8_0.gguf").read_bytes())
+    (tmp_path / "own.gguf").write_bytes(builtin_path("ponder-tiny-Q4_K_M.gguf").read_bytes())
     (only,) = quants(entry_of(str(tmp_path / "own.gguf"), SHIPPED), Wish(), LAPTOP)
     assert (only.name, only.need) == ("own", first.need)
 

@@ -19,7 +19,7 @@ from ponder.library.keeping import removal, remove, verify
 from ponder.library.local import builtin_path, entries, find
 
 SHIPPED = catalogue()
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 How = Literal["copy", "link"]
 
 

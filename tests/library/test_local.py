@@ -50,7 +50,7 @@ def test_a_fresh_machine_has_the_builtin_model_and_names_for_the_rest() -> None:
     assert {entry.name for entry in listed} == set(SHIPPED.models)
     assert listed[0] == Entry(
         "ponder-tiny",
-        builtin_path("ponder-tiny-Q8_0.gguf"),
+        builtin_path("ponder-tiny-Q4_K_M.gguf"),
         "built in",
         SHIPPED.models["ponder-tiny"],
     )
@@ -137,7 +137,7 @@ def test_a_file_named_like_a_model_of_the_catalogue_is_that_model(folder: Path) 
 def test_no_file_takes_the_place_of_the_builtin_model(folder: Path) -> None:
     (folder / "ponder-tiny.gguf").touch()
     assert by_name()["ponder-tiny"].origin == "built in"
-    assert find("ponder-tiny", SHIPPED).path == builtin_path("ponder-tiny-Q8_0.gguf")
+    assert find("ponder-tiny", SHIPPED).path == builtin_path("ponder-tiny-Q4_K_M.gguf")
 
 
 @pytest.mark.parametrize("file", [R1_7B, "own.gguf"])

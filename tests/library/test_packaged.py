@@ -131,7 +131,7 @@ def test_a_bundle_tells_of_adapters_that_it_leaves(home: Path, tmp_path: Path) -
     text = own.read_text().partition("[models.packed.package]")[0]
     own.write_text(text)
     (home / "models").mkdir()
-    tiny = builtin_path("ponder-tiny-Q8_0.gguf")
+    tiny = builtin_path("ponder-tiny-Q4_K_M.gguf")
     (home / "models" / "packed.gguf").write_bytes(tiny.read_bytes())
     entry = find(packages.NAME, catalogue())
     assert (entry.origin, len(entry.adapters)) == ("models folder", 1)

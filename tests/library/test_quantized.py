@@ -79,7 +79,7 @@ def test_it_is_found_under_its_models_name_and_its_own() -> None:
 def test_a_bundle_of_all_that_ponder_keeps_takes_it_along() -> None:
     want = quantized.wanted("r1-7b:Q4_K_M", SHIPPED)
     path = quantized.place(want)
-    path.write_bytes(builtin_path("ponder-tiny-Q8_0.gguf").read_bytes())
+    path.write_bytes(builtin_path("ponder-tiny-Q4_K_M.gguf").read_bytes())
     lock = quantized.keep(want, path, COMMIT, lambda _event: None)
     (packed,) = contents.models([], SHIPPED, lambda _event: None)
     assert packed.lock.name == lock.name

@@ -125,7 +125,7 @@ def test_no_gguf(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_whole_model_is_no_adapter(model: Path) -> None:
-    tiny = builtin_path("ponder-tiny-Q8_0.gguf")
+    tiny = builtin_path("ponder-tiny-Q4_K_M.gguf")
     error = refusal(tiny, model)
     assert "is no LoRA adapter" in error.message
     assert "qwen2" in error.message

@@ -23,7 +23,7 @@ from ponder.library.local import builtin_path
 
 pytestmark = pytest.mark.skipif(bool(namespace.missing()), reason=namespace.missing())
 
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 CTRL_Q = "\x11"
 FENCES = pytest.mark.parametrize("fence", [[], ["--offline"]], ids=["open", "offline"])
 NATIVE = (

@@ -93,7 +93,7 @@ def _weights(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _copy_vocabulary(writer: GGUFWriter) -> int:
-    fields = GGUFReader(builtin_path("ponder-tiny-Q8_0.gguf")).fields
+    fields = GGUFReader(builtin_path("ponder-tiny-Q4_K_M.gguf")).fields
     for name, field in fields.items():
         if name.startswith("tokenizer."):
             inner = field.types[1] if field.types[0] == GGUFValueType.ARRAY else None
@@ -103,7 +103,7 @@ def _copy_vocabulary(writer: GGUFWriter) -> int:
 
 def four_bits(path: Path) -> Path:
     """The built-in model with its matrices as Q4_0, by the `gguf` package's own quantizer."""
-    source = GGUFReader(builtin_path("ponder-tiny-Q8_0.gguf"))
+    source = GGUFReader(builtin_path("ponder-tiny-Q4_K_M.gguf"))
     writer = GGUFWriter(path, "")
     for name, field in source.fields.items():
         if not name.startswith("GGUF."):

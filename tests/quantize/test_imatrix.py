@@ -19,7 +19,7 @@ from ponder_quantize.logits import Reader
 from ponder_quantize.tensors import Tensor
 from quantize.small_models import mixture
 
-TINY = builtin_path("ponder-tiny-Q8_0.gguf")
+TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 TEXT = Path(__file__).with_name("questions.txt").read_text("utf-8").strip()
 """Questions and answers of the built-in model's first edition."""
 GOLDEN = Path(__file__).with_name("llama-imatrix.json")

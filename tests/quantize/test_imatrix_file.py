@@ -177,7 +177,7 @@ def test_a_missing_an_empty_and_a_foreign_file_are_told_apart(tmp_path: Path) ->
         (tmp_path / "empty", "empty"),
         (tmp_path / "text", "damaged"),
         (tmp_path, "cannot be read"),
-        (builtin_path("ponder-tiny-Q8_0.gguf"), r"another kind \(qwen2\)"),
+        (builtin_path("ponder-tiny-Q4_K_M.gguf"), r"another kind \(qwen2\)"),
     ):
         with pytest.raises(BadImatrix, match=told) as caught:
             read(file)

@@ -29,7 +29,7 @@ from tui.play import Play, painted, playing, shown
 from tui.stage import Opener, staged
 
 ANY, FILE = "someone/small-GGUF", "small-Q4_K_M.gguf"
-DATA = builtin_path("ponder-tiny-Q8_0.gguf").read_bytes()
+DATA = builtin_path("ponder-tiny-Q4_K_M.gguf").read_bytes()
 HALF = len(DATA) // 2
 
 

@@ -194,7 +194,7 @@ async def listed(play: Play) -> None:
 def test_models(shows: Compare, size: tuple[int, int]) -> None:
     models = paths.models_dir()
     models.mkdir(parents=True)
-    tiny = builtin_path("ponder-tiny-Q8_0.gguf").read_bytes()
+    tiny = builtin_path("ponder-tiny-Q4_K_M.gguf").read_bytes()
     (models / "r1-7b.gguf").write_bytes(b"GGUF")
     (models / "my-finetune-of-r1-7b-for-chess.gguf").write_bytes(tiny)
 
