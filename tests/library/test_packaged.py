@@ -187,7 +187,5 @@ def test_the_adapter_of_ponder_smol_is_its_bases(smollm: Path) -> None:
     assert package is not None
     packaged.see_that_it_is_right(package, smollm)
     (adapter,) = entry.adapters
-    if not adapter.path.is_file():
-        pytest.skip("ponder-smol is not trained yet")
     lora.check([Adapter(adapter.path)], smollm, read_header(smollm))
     assert adapter.path.stat().st_size <= 12_000_000
