@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ponder.types import Dialect
+from ponder.dialect import Dialect
 
 TAGS = ("<bos>", "<eos>", "<user>", "<assistant>", "<think>", "</think>", "<|im_start|>")
 

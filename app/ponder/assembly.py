@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ponder import catalogue as catalogue_module
-from ponder import lora, paths
+from ponder import hardware, lora, measured, paths
 from ponder.engines import probe
 from ponder.engines.base import Engine
 from ponder.engines.llama import LlamaConfig, LlamaEngine
@@ -19,6 +19,7 @@ from ponder.hardware import Gpu
 from ponder.library import fit, local, packaged
 from ponder.library.fit import Machine
 from ponder.library.hashing import digests
+from ponder.measured import Memory
 from ponder.receipt import named
 from ponder.runner import Runner
 from ponder.session import Session
@@ -55,6 +56,8 @@ class Assembled:
     """The vendor's, with the settings on top."""
     demonstrates: bool = False
     """Whether it came with ponder, to show what thinking is, and is no model to work with."""
+    warning: str = ""
+    """What went wrong meanwhile and costs little; empty for most."""
 
     @property
     def adapters(self) -> tuple[AppliedAdapter, ...]:
@@ -146,9 +149,10 @@ def open_session(
         advised = catalogue_module.sampling(known) if known else Sampling()
         chat = ChatTemplate(template, engine.vocab)
         told = tuple(map(_applied, adapters))
+        memory = _memory(engine, name, settings, told)
         session = Session(
             # Last of all, because it starts a thread.
-            Runner(engine, protocol),
+            Runner(engine, protocol, learned=memory.learned, keep=memory.keep),
             chat,
             settings.system if choices.system is None else choices.system,
             choices.trim,
@@ -164,7 +168,18 @@ def open_session(
         known.note if known else "",
         overridden(advised, settings.sampling),
         demonstrates,
+        memory.warning,
     )
+
+
+def _memory(
+    engine: LlamaEngine, name: str, settings: Settings, adapters: tuple[AppliedAdapter, ...]
+) -> Memory:
+    """What was measured of a model on this machine."""
+    own = settings.engine
+    threads = own.threads or hardware.decode_threads()
+    place = measured.machine(threads, engine.gpu_layers, (own.kv_type_k, own.kv_type_v))
+    return Memory(measured.file_of(measured.identity(engine.path, adapters)), name, place)
 
 
 def _applied(adapter: lora.Adapter) -> AppliedAdapter:

@@ -45,6 +45,11 @@ def history_file() -> Path:
     return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "history.db"
 
 
+def measured_dir() -> Path:
+    """What was measured of models on this machine, one JSON file each."""
+    return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "measured"
+
+
 def cache_dir() -> Path:
     """What can be thrown away and made again."""
     home = _home()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ponder.types import AnswerEnd, AppliedAdapter, Finish, Trace
+from ponder.types import AnswerEnd, AppliedAdapter, BudgetChange, Finish, Trace
 
 FINISHES = {
     Finish.CLOSED: "the model closed its thinking itself",
     Finish.CAP: "the thinking budget was spent",
     Finish.CONTEXT: "the context was full",
+    Finish.DEADLINE: "the time for thinking was over",
+    Finish.LOOP: "it said the same again and again",
     Finish.USER: "the answer was asked for",
     Finish.OFF: "thinking was off",
     Finish.NONE: "this model does not think",
@@ -34,9 +36,24 @@ def truth(trace: Trace) -> str:
         f"thinking {used(usage.think, trace.budget)} tokens",
         f"answer {usage.answer:,} tokens",
         f"{usage.tokens_per_second:,.0f} tok/s",
-        f"finish: {trace.finish.value} ({FINISHES[trace.finish]})",
+        f"finish: {trace.finish.value} ({why(trace)})",
     ]
     return " · ".join([*parts, *remarks(trace)])
+
+
+def why(trace: Trace) -> str:
+    """Why the thinking ended, with the figures where there are any."""
+    for event in reversed(trace.budget_events):
+        known = {name: f"{number:,.0f}" for name, number in event.figures.items()}
+        match event.change, trace.finish:
+            case BudgetChange.UNTHINKING, Finish.OFF:
+                left = known["tokens"]
+                return f"{left} tokens are too few to think with, {known['smallest']} the least"
+            case BudgetChange.LANDED, (Finish.CAP | Finish.CONTEXT) if "left" in known:
+                return f"{FINISHES[trace.finish]} but for {known['left']}: a sentence had ended"
+            case BudgetChange.LOOP, Finish.LOOP:
+                return f"it said the same {known['times']} times, {known['tokens']} tokens in all"
+    return FINISHES[trace.finish]
 
 
 def named(model: str, adapters: Sequence[AppliedAdapter]) -> str:
@@ -59,9 +76,20 @@ def remarks(trace: Trace) -> list[str]:
     if trace.answer_end in (AnswerEnd.LIMIT, AnswerEnd.CONTEXT):
         cause = "its limit" if trace.answer_end is AnswerEnd.LIMIT else "the end of the context"
         said.append(f"the answer was cut at {cause}")
+    elif trace.answer_end is AnswerEnd.DEADLINE:
+        said.append("the answer was cut at its deadline")
     elif trace.answer_end is AnswerEnd.CANCELLED and trace.finish is not Finish.CANCELLED:
         said.append("the answer was cancelled")
+    if trace.within is not None and trace.answer_end is not AnswerEnd.CANCELLED:
+        took = trace.usage.wait_seconds + trace.usage.seconds
+        late = took - trace.within
+        in_time = f"in {_brief(took)} of {_brief(trace.within)}"
+        said.append(in_time if late <= 0 else f"{_brief(late)} late")
     return said
+
+
+def _brief(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 1 else duration(seconds)
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from typing import Self
 
 from ponder.engines.base import Engine
 from ponder.errors import EngineError, PonderError
+from ponder.thinking.learned import Learned
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
@@ -84,14 +85,24 @@ class Runner:
         engine: belongs to the runner from here on.
         protocol: how its model thinks.
         now: a steady clock, in seconds.
+        learned: what is known of that model and this machine; grows while questions run.
+        keep: called by the worker when it has nothing to do, and in the end: what was learned
+            may be written down.
     """
 
     def __init__(
-        self, engine: Engine, protocol: ThinkProtocol, now: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        protocol: ThinkProtocol,
+        now: Callable[[], float] = time.monotonic,
+        learned: Learned | None = None,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine = engine
         self.protocol = protocol
-        self.scheduler = Scheduler(engine, protocol)
+        self.learned = Learned() if learned is None else learned
+        self.scheduler = Scheduler(engine, protocol, self.learned)
+        self._keep = keep
         self._now = now
         self._streams: dict[int, Stream] = {}
         self._ids = count(1)
@@ -118,7 +129,8 @@ class Runner:
             # Known before it is scheduled: a busy worker may tell of it at once.
             self._streams[stream.question] = stream
             try:
-                self.scheduler.submit(Request(stream.question, prompt, budget, sampling, boxed))
+                request = Request(stream.question, prompt, budget, sampling, boxed)
+                self.scheduler.submit(request, self._now())
             except PonderError:
                 del self._streams[stream.question]
                 raise
@@ -167,6 +179,7 @@ class Runner:
                     self._deliver(event)
                 for event in self.scheduler.observe((), self._now()):
                     self._deliver(event)
+                self._keep()
             except PonderError as error:
                 self._fail(error)
             except Exception as error:  # noqa: BLE001 - nothing may leave a question waiting
@@ -190,7 +203,7 @@ class Runner:
             # An engine that failed may fail at closing a sequence as well.
             with suppress(Exception):
                 self.scheduler.abandon()
-            self.scheduler = Scheduler(self.engine, self.protocol)
+            self.scheduler = Scheduler(self.engine, self.protocol, self.learned)
             streams, self._streams = self._streams, {}
         for stream in streams.values():
             stream.put(error)

@@ -6,52 +6,22 @@ knows an engine, a file, a clock or a screen.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 Role = Literal["system", "user", "assistant"]
+
+Limit = Literal["budget", "context", "off", "none"]
+"""What bounds a thinking: the words of somebody, or the room there is; or there is no thinking,
+because it was not wanted or not worth it, or because the model does not."""
+
+Figures = Mapping[str, float]
+"""Numbers by name: what a decision rested on."""
+
 Seq = Hashable
 """A handle of one token sequence inside an engine; opaque to everybody else."""
-
-
-class Vocabulary(Protocol):
-    """The tokens of one model: text to ids and ids to bytes."""
-
-    @property
-    def size(self) -> int:
-        """How many token ids there are."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with any token: tells two vocabularies apart."""
-
-    @property
-    def bos(self) -> int | None:
-        """The token that begins every sequence, if there is one."""
-
-    @property
-    def eos(self) -> int | None:
-        """The token that ends a sequence, if there is one."""
-
-    @property
-    def add_bos(self) -> bool:
-        """Whether the model expects `bos` in front of its prompts."""
-
-    @property
-    def chat_template(self) -> str | None:
-        """The vendor's Jinja template, if the file has one."""
-
-    def encode(self, text: str, special: bool) -> list[int]:
-        """Text to ids, nothing added; `special` reads tags as the tokens they name."""
-
-    def piece(self, token: int) -> bytes:
-        """The bytes of one token; a special token gives its tag."""
-
-    @property
-    def ends(self) -> frozenset[int]:
-        """The tokens a model ends its turn with (EOS, EOT and their like)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +92,12 @@ class Budget:
     """Context kept free for the answer, whatever the thinking does."""
     max_answer: int | None = None
     """At most this many answer tokens; None: as many as the context holds."""
+    within: float | None = None
+    """Seconds from the asking until the answer is complete; None: no deadline."""
+    landing: bool = False
+    """End at a sentence's end a little before the cap, where one comes."""
+    loops: bool = False
+    """End a thought that says the same again and again."""
 
 
 class Channel(StrEnum):
@@ -140,6 +116,10 @@ class Finish(StrEnum):
     """The budget was spent."""
     CONTEXT = "context"
     """The context had no more room, the answer's reserve aside."""
+    DEADLINE = "deadline"
+    """The time was spent, the answer's share of it aside."""
+    LOOP = "loop"
+    """It said the same again and again."""
     USER = "user"
     """Somebody asked for the answer now."""
     OFF = "off"
@@ -159,12 +139,14 @@ class AnswerEnd(StrEnum):
     """The limit on answer tokens was reached."""
     CONTEXT = "context"
     """The context was full."""
+    DEADLINE = "deadline"
+    """The time was up."""
     CANCELLED = "cancelled"
     """The question was cancelled."""
 
 
 class BudgetChange(StrEnum):
-    """What may happen to a budget while its question runs."""
+    """What may happen to a budget while its question runs, or be decided on it."""
 
     ANSWER_NOW = "answer now"
     """Somebody asked for the answer: the thinking is ended."""
@@ -174,17 +156,29 @@ class BudgetChange(StrEnum):
     """Somebody asked that the next end of thinking be withdrawn."""
     WITHDRAWN = "withdrawn"
     """An end of thinking was withdrawn and became "Wait"."""
+    UNTHINKING = "unthinking"
+    """There is too little to think with: it answers without."""
+    DEADLINE = "deadline"
+    """What the time that is left comes to was reckoned, or reckoned anew."""
+    LATE = "late"
+    """The time for thinking is over."""
+    LANDED = "landed"
+    """The thinking was ended at a sentence's end, shortly before it would have been cut."""
+    LOOP = "loop"
+    """It was seen to say the same again and again."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetEvent:
-    """One change of a budget, and when it took effect."""
+    """One change of a budget, or a decision on it: when, and on what figures."""
 
     change: BudgetChange
     at: int
     """Thinking tokens sampled until then."""
     tokens: int = 0
     """Thinking tokens that were granted; fewer than asked for where the context is full."""
+    figures: Figures = field(default_factory=dict)
+    """What it rested on, by name: tokens and counts, and seconds where the name says so."""
 
 
 class Chunk(NamedTuple):
@@ -244,6 +238,8 @@ class Usage:
     """Steps of this sequence from then on."""
     think_seconds: float = 0.0
     """From its start until its thinking was over, by the clock."""
+    wait_seconds: float = 0.0
+    """From the asking until its start: it waited for its turn."""
     seconds: float = 0.0
     """From its start to its end, by the clock."""
 
@@ -285,8 +281,10 @@ class Trace:
     usage: Usage
     sampling: Sampling
     budget_events: tuple[BudgetEvent, ...] = ()
-    """What happened to the budget meanwhile, in order."""
+    """What happened to the budget meanwhile, and what was decided, in order."""
     adapters: tuple[AppliedAdapter, ...] = ()
+    within: float | None = None
+    """Seconds it had from the asking to its last token; None: as many as it liked."""
 
     @property
     def thought(self) -> str:
@@ -307,7 +305,7 @@ class Started:
     prompt_tokens: int
     budget: int | None
     """Effective cap in thinking tokens; None where the model will not think."""
-    limited_by: Literal["budget", "context", "off", "none"]
+    limited_by: Limit
     """Which limit made the cap what it is."""
 
 
@@ -334,7 +332,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Rebudgeted:
-    """The budget changed while the question runs."""
+    """The budget changed while the question runs, or something was decided on it."""
 
     question: int
     event: BudgetEvent
@@ -367,33 +365,3 @@ class Trimmed:
 
 
 Event = Trimmed | Started | Prefilled | Text | Rebudgeted | Closed | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How one family of models opens, closes and extends its thinking: plain words, no ids.
-
-    Data of the catalogue. `thinking.protocol` turns it into token ids with a vocabulary.
-    """
-
-    name: str
-    open: str = ""
-    """Opens the thinking; appended to the prompt unless the template has already done so."""
-    end: str = ""
-    """The tag that ends the thinking. Empty: this family does not think."""
-    close: str = ""
-    """What ponder writes where the model meant to end but used the wrong token."""
-    cut: str = ""
-    """What ponder writes to end a thought short, a closing sentence included."""
-    answer_label: str = ""
-    """A label that the answer may begin with and that nobody needs to see."""
-    wait: str = "Wait"
-    """What keeps a model thinking that wanted to stop."""
-    last_resort: str = "\n\n**Final Answer**\n\n"
-    """What leads to an answer when none came."""
-    last_resort_boxed: str = "\n\n**Final Answer**\n\n\\boxed{"
-    """The same, where the question asks for a boxed answer."""
-    nothink: str = ""
-    """A whole thinking block that means "don't", opening included."""
-    smallest: int = 1
-    """Budgets below this are not worth thinking with."""

@@ -14,7 +14,8 @@ from ponder.engines.replay import ByteVocabulary
 from ponder.errors import EngineError, SettingsError, UnknownName
 from ponder.library.local import builtin_path
 from ponder.thinking.protocol import resolve
-from ponder.types import Sampling, Vocabulary
+from ponder.types import Sampling
+from ponder.vocabulary import Vocabulary
 from real_vocab import r1, smollm2, tiny
 
 SHIPPED = shipped()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ponder.catalogue import catalogue
+from ponder.dialect import Dialect
 from ponder.engines.llama import LlamaConfig, LlamaEngine
 from ponder.evaluation.questions import questions
 from ponder.runner import Runner
@@ -26,7 +27,6 @@ from ponder.types import (
     AnswerEnd,
     Budget,
     BudgetChange,
-    Dialect,
     Finish,
     Finished,
     Rebudgeted,

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, Script, transcript
 from ponder.errors import BudgetError, EngineError, InputError, PromptTooLong
 from ponder.runner import Runner, Stream
@@ -16,7 +17,6 @@ from ponder.thinking.template import ChatTemplate
 from ponder.types import (
     AnswerEnd,
     Budget,
-    Dialect,
     Event,
     Finished,
     Message,

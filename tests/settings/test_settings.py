@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -45,6 +46,9 @@ cap = 1000
 floor = 10
 answer_reserve = 100
 max_answer = 200
+within = 90.5
+landing = false
+loops = false
 
 [sampling]
 temperature = 0.5
@@ -96,7 +100,15 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         model="r1-7b",
         system="Be brief.",
         lora=("fine.gguf", r"C:\tuned.gguf:0.5"),
-        budget=BudgetSettings(cap=1000, floor=10, answer_reserve=100, max_answer=200),
+        budget=BudgetSettings(
+            cap=1000,
+            floor=10,
+            answer_reserve=100,
+            max_answer=200,
+            within=90.5,
+            landing=False,
+            loops=False,
+        ),
         sampling=SamplingSettings(
             temperature=0.5,
             top_p=0.9,
@@ -137,7 +149,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 def test_settings_and_requests_mean_the_same_by_default() -> None:
     own = BudgetSettings()
     assert own.cap is None
-    assert Budget() == Budget(None, own.floor, True, own.answer_reserve, own.max_answer)
+    assert own.base() == replace(Budget(), landing=True, loops=True)
     assert set(SamplingSettings.__struct_fields__) <= set(Sampling.__slots__)
 
 

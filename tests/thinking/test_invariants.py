@@ -23,12 +23,13 @@ from adversary import (
     keeps_its_promises,
     prompts,
 )
+from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine
 from ponder.errors import BudgetError, PromptTooLong
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import Budget, Dialect, Finish, Finished, Sampling, Trace
+from ponder.types import Budget, Finish, Finished, Sampling, Trace
 from scripted import LABELLED, SPELLED, TAGGED
 
 

@@ -25,6 +25,7 @@ from adversary import (
     keeps_its_promises,
     prompts,
 )
+from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Script
 from ponder.thinking.live import Request
 from ponder.thinking.policies import STALLED
@@ -35,7 +36,6 @@ from ponder.types import (
     Budget,
     BudgetChange,
     Closed,
-    Dialect,
     Event,
     Finish,
     Finished,

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary
 from ponder.thinking.parser import Edge, TraceParser
 from ponder.thinking.protocol import resolve
-from ponder.types import Channel, Dialect, Span
+from ponder.types import Channel, Span
 from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)

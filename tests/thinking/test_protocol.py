@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from ponder.catalogue import catalogue
+from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary
 from ponder.errors import UnsupportedModel
 from ponder.thinking.protocol import resolve
-from ponder.types import Dialect, Vocabulary
+from ponder.vocabulary import Vocabulary
 from real_vocab import r1, smollm2, tiny
 from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
 

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ponder.catalogue import catalogue
+from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary
 from ponder.errors import InputError, UnsupportedModel
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate, without_thinking
-from ponder.types import Dialect, Message, Vocabulary
+from ponder.types import Message
+from ponder.vocabulary import Vocabulary
 from real_vocab import r1, smollm2, tiny
 from scripted import LABELLED, PLAIN, TAGGED, TAGS
 

@@ -9,6 +9,7 @@ from itertools import count
 from textual.pilot import Pilot
 
 from ponder.assembly import Assembled
+from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
 from ponder.errors import PonderError
 from ponder.runner import Runner
@@ -18,7 +19,7 @@ from ponder.thinking.effort import Wish
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.tui.app import PonderApp
-from ponder.types import AppliedAdapter, Chunk, Dialect, Sampling, Seq
+from ponder.types import AppliedAdapter, Chunk, Sampling, Seq
 from scripted import TAGGED, TAGS
 
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"

@@ -15,8 +15,10 @@ import msgspec
 from ponder import paths
 from ponder.catalogue.reading import Document, read
 from ponder.catalogue.schema import Api, Model
+from ponder.dialect import Dialect
 from ponder.errors import PonderError, SettingsError, UnknownName
-from ponder.types import Dialect, Sampling, Vocabulary
+from ponder.types import Sampling
+from ponder.vocabulary import Vocabulary
 
 _CHECKOUT = Path(__file__).resolve().parents[3] / "models.toml"
 _OURS = "It ships with ponder: undo what was changed in it, or install ponder again."

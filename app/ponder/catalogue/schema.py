@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ponder.types import Dialect
+from ponder.dialect import Dialect
 
 _PLAIN = Dialect("plain")
 """Where a dialect says nothing, this does."""

@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING
 import click
 
 from ponder import paths
-from ponder.cli.options import model_options, running_options, with_model, with_options
+from ponder.cli.options import (
+    model_options,
+    running_options,
+    with_limits,
+    with_model,
+    with_options,
+    within_option,
+)
 from ponder.errors import InputError, PonderError
 from ponder.settings import Settings, read
-from ponder.thinking.effort import Wish, parse
+from ponder.thinking.effort import Wish, parse, seconds
 from ponder.types import Budget, Finished
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
     from ponder.session import Answering
+    from ponder.thinking.lengths import LengthModel
 
 
 _SEEDS = click.IntRange(0, 2**32 - 2)
@@ -31,11 +39,30 @@ _SEEDS = click.IntRange(0, 2**32 - 2)
 
     The thinking goes to stderr as it happens, dimmed, with ponder's own words tinted; the
     answer goes to stdout. The last line tells the thinking tokens used and allowed, the answer
-    tokens, the speed, and why the thinking ended: closed, cap, context, off or none.""",
+    tokens, the speed, and why the thinking ended: closed, cap, deadline, loop, context, off or
+    none.""",
 )
 @click.argument("question", nargs=-1)
 @model_options
-@click.option("--floor", type=int, help='Fewest thinking tokens: an early end becomes "Wait".')
+@within_option
+@click.option(
+    "--at-least",
+    "--floor",
+    "floor",
+    type=int,
+    metavar="TOKENS",
+    help='Fewest thinking tokens: an early end becomes "Wait".',
+)
+@click.option(
+    "--landing/--no-landing",
+    default=None,
+    help="End at a sentence's end shortly before the budget is spent, or at the budget exactly.",
+)
+@click.option(
+    "--loops/--no-loops",
+    default=None,
+    help="End a thought that says the same again and again, or let it.",
+)
 @click.option("--no-think", is_flag=True, help="Answer without thinking.")
 @click.option("--max-answer", type=int, help="Most answer tokens.")
 @click.option("--seed", type=_SEEDS, help="Draw the same tokens again.")
@@ -47,7 +74,10 @@ def app(
     model: str | None,
     lora: tuple[str, ...],
     budget: str | None,
+    within: str | None,
     floor: int | None,
+    landing: bool | None,
+    loops: bool | None,
     no_think: bool,
     max_answer: int | None,
     seed: int | None,
@@ -64,6 +94,13 @@ def app(
         settings = with_model(read(paths.config_file()), model, lora)
         settings = with_options(settings, engine_and_sampling)
         wish = _wish(settings, budget, floor, no_think)
+        settings = with_limits(
+            settings,
+            within=None if within is None else seconds(within),
+            landing=landing,
+            loops=loops,
+            max_answer=max_answer,
+        )
         # Slow imports, and only now: a wrong word on the command line is told at once.
         from ponder.assembly import Choices, open_session
         from ponder.cli.loading import progress
@@ -75,7 +112,8 @@ def app(
             if budget is None and wish is not None and wish.tokens is not None:
                 # A cap from the settings is meant for every model, also for small contexts.
                 wish = Wish(tokens=min(wish.tokens, n_ctx))
-            wanted = _budget(settings, wish, budget is not None, floor, max_answer, n_ctx)
+            lengths = opened.session.runner.learned.thinking
+            wanted = _budget(settings, wish, budget is not None, floor, n_ctx, lengths)
             from ponder.session import fresh_seed
 
             sampling = replace(opened.sampling, seed=fresh_seed() if seed is None else seed)
@@ -155,23 +193,18 @@ def _budget(
     wish: Wish | None,
     by_command: bool,
     floor: int | None,
-    max_answer: int | None,
     n_ctx: int,
+    lengths: LengthModel,
 ) -> Budget:
     """The settings' budget with the command line's on top."""
-    own = settings.budget
-    base = Budget(
-        floor=own.floor,
-        answer_reserve=own.answer_reserve,
-        max_answer=own.max_answer if max_answer is None else max_answer,
-    )
-    budget = base if wish is None else wish.budget(base, n_ctx)
+    base = settings.budget.base()
+    budget = base if wish is None else wish.budget(base, n_ctx, lengths)
     if floor is not None:
         # Asked for by name, it yields to nothing: a lower cap beside it is refused.
         return replace(budget, floor=floor)
     if wish is not None and wish.tokens is not None and not by_command:
         # So is a floor in the settings, beside a lower cap there.
-        return replace(budget, floor=own.floor)
+        return replace(budget, floor=base.floor)
     return budget
 
 
@@ -184,6 +217,8 @@ def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -
     if known.problem is not None:
         narrator.note(known.trouble)
     narrator.note(opened.about)
+    if opened.warning:
+        narrator.note(opened.warning)
     try:
         for event in asked:
             narrator.take(event)

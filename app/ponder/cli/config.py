@@ -141,6 +141,7 @@ def _places() -> dict[str, Path]:
         "models": paths.models_dir(),
         "history": paths.history_file(),
         "themes": paths.themes_dir(),
+        "measured": paths.measured_dir(),
         "cache": paths.cache_dir(),
     }
 

@@ -14,13 +14,17 @@ from rich.text import Text as Styled
 
 from ponder.cli.terminal import Screen
 from ponder.printable import safe
-from ponder.receipt import truth
+from ponder.receipt import duration, truth
 from ponder.types import (
     Budget,
+    BudgetChange,
+    BudgetEvent,
     Channel,
     Event,
+    Figures,
     Finished,
     Prefilled,
+    Rebudgeted,
     Span,
     Started,
     Text,
@@ -74,6 +78,8 @@ class Narrator:
                 if total >= _LONG_PROMPT and self._err.is_terminal and not self._quiet:
                     end = "\r" if done < total else "\n"
                     self._err.print(f"reading the prompt: {done:,} of {total:,}", end=end)
+            case Rebudgeted(event=BudgetEvent(change=BudgetChange.DEADLINE, figures=figures)):
+                self._deadline(figures)
             case Text(span=span):
                 self._spans.append(span)
                 if self._clock() - self._wrote >= _BATCH:
@@ -97,9 +103,17 @@ class Narrator:
         if event.limited_by == "none":
             self.note("this model does not think: it answers at once")
         elif event.limited_by == "off" and self._budget.thinking and cap != 0:
-            self.note("too small a budget to think with: answering without thinking")
+            self.note("too little to think with: answering without thinking")
         elif event.limited_by == "context" and cap is not None:
             self.note(f"the context leaves {event.budget:,} of the {cap:,} thinking tokens asked")
+
+    def _deadline(self, figures: Figures) -> None:
+        """Once: what a deadline comes to, where that is known before a word was thought."""
+        if "tokens" in figures and self._channel is None and not self._spans:
+            self.note(
+                f"{duration(figures['seconds'])} come to {figures['tokens']:,.0f} thinking tokens: "
+                f"{duration(figures['seconds_to_answer'])} are kept for the answer"
+            )
 
     def _write(self, span: Span) -> None:
         if span.channel is not self._channel:

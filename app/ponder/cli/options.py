@@ -39,10 +39,16 @@ _MODEL = (
     click.option(
         "--budget",
         "-b",
-        metavar="TOKENS|EFFORT",
+        metavar="TOKENS|TIME|EFFORT",
         shell_complete=_efforts,
-        help="Most thinking tokens: 512, 2k; or off, low, medium, high, max.",
+        help="Most thinking tokens: 512, 2k; a time, 30s; or off, low, medium, high, max.",
     ),
+)
+_WITHIN = click.option(
+    "--within",
+    "-w",
+    metavar="TIME",
+    help="Answer within that time of asking: 30s, 1.5s, 2m. Binds beside a budget.",
 )
 _RUNNING = (
     click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy."),
@@ -69,9 +75,23 @@ def model_options(command: Command) -> Command:
     return _decorated(command, _MODEL)
 
 
+def within_option(command: Command) -> Command:
+    """`--within`."""
+    return _decorated(command, (_WITHIN,))
+
+
 def running_options(command: Command) -> Command:
     """How tokens are drawn, how llama.cpp runs, and what a model's own file may have wrong."""
     return _decorated(command, _RUNNING)
+
+
+def with_limits(settings: Settings, **limits: float | None) -> Settings:
+    """The settings with the command line's limits on thinking and answer on top."""
+    import msgspec
+
+    given = {name: value for name, value in limits.items() if value is not None}
+    budget = msgspec.structs.replace(settings.budget, **given)
+    return msgspec.structs.replace(settings, budget=budget)
 
 
 def _decorated(command: Command, options: tuple[Callable[[Any], Any], ...]) -> Command:

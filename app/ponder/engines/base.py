@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from ponder.types import Chunk, Sampling, Seq, Vocabulary
+from ponder.types import Chunk, Sampling, Seq
+from ponder.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

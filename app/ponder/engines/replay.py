@@ -15,7 +15,8 @@ from itertools import count
 
 from ponder.engines.base import Capabilities
 from ponder.errors import ContextFull, EngineError
-from ponder.types import Chunk, Sampling, Seq, Vocabulary
+from ponder.types import Chunk, Sampling, Seq
+from ponder.vocabulary import Vocabulary
 
 Script = Callable[[Sequence[int], int, int], int]
 """(tokens so far, length of the prompt, seed) -> the next token."""

@@ -116,6 +116,7 @@ def trace_columns(trace: Trace) -> dict[str, object]:
             {
                 "last_resort": trace.last_resort,
                 "budget": trace.budget,
+                "within": trace.within,
                 "usage": asdict(trace.usage),
                 "sampling": asdict(trace.sampling),
                 "events": [asdict(event) for event in trace.budget_events],
@@ -185,6 +186,7 @@ def _trace(row: sqlite3.Row, spans: tuple[Span, ...]) -> Trace:
         answer_end=AnswerEnd(row["answer_end"]),
         last_resort=account["last_resort"],
         budget=account["budget"],
+        within=account.get("within"),
         usage=made(Usage, account["usage"]),
         sampling=made(Sampling, account["sampling"]),
         budget_events=tuple(events),

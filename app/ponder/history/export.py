@@ -25,6 +25,8 @@ _ENDED = {
     Finish.CLOSED: "closed by the model",
     Finish.CAP: "ended by its budget",
     Finish.CONTEXT: "ended by the full context",
+    Finish.DEADLINE: "ended by its deadline",
+    Finish.LOOP: "ended because it said the same again and again",
     Finish.USER: "ended by the user",
     Finish.OFF: "switched off",
     Finish.NONE: "none of this model",

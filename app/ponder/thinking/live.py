@@ -6,20 +6,26 @@ Knows how a request's budget becomes room in a context. Decides nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from math import inf, isfinite
 
 from ponder.errors import BudgetError, PromptTooLong
+from ponder.thinking import landing
 from ponder.thinking.ledger import Account
+from ponder.thinking.loops import LoopWatch
 from ponder.thinking.parser import TraceParser
 from ponder.thinking.policies import View
 from ponder.thinking.protocol import ThinkProtocol
-from ponder.types import AnswerEnd, Budget, BudgetEvent, Finish, Sampling, Seq, Span
+from ponder.types import AnswerEnd, Budget, BudgetEvent, Finish, Limit, Sampling, Seq, Span
 
 LAST_RESORT = 32
 """Tokens a model gets to finish an answer that ponder led it to."""
 
 SMALLEST_ANSWER = 32
 """Answer tokens below which asking makes no sense, the last resort's aside."""
+
+LOOP_CHECK = 64
+"""Thinking tokens between two looks for a loop. Where they fall depends on tokens alone, so that
+the same trace is ended at the same place whenever it is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +49,13 @@ class Plan:
     """With the thinking block opened, or shut."""
     cap: int | None
     """Effective thinking budget; None: it does not think."""
-    limited_by: Literal["budget", "context", "off", "none"]
+    limited_by: Limit
     reserve: int
     """Kept free for the answer, the last resort included."""
     lease: int
     """The most it can ever hold in the context."""
+    too_little: int | None = None
+    """Thinking tokens that it could have had, where those were too few to think with."""
 
 
 def check_budget(budget: Budget, n_ctx: int) -> None:
@@ -71,6 +79,11 @@ def check_budget(budget: Budget, n_ctx: int) -> None:
                 f"A {name} of {value:,} tokens is beyond this model's context of {n_ctx:,}.",
                 "Choose less, or raise the context with --ctx if the model was trained for more.",
             )
+    if budget.within is not None and not (isfinite(budget.within) and budget.within > 0):
+        raise BudgetError(
+            f"A deadline of {budget.within:g} seconds means nothing.",
+            "Give a time above 0, such as 30s or 2m; leave it out for no deadline.",
+        )
     if budget.max_answer == 0:
         raise BudgetError("An answer of 0 tokens is no answer.", "Allow at least one token.")
     if budget.cap is not None and budget.floor > budget.cap:
@@ -93,7 +106,7 @@ def plan(request: Request, protocol: ThinkProtocol, n_ctx: int) -> Plan:
     least = last_resort + SMALLEST_ANSWER
 
     def planned(
-        prompt: tuple[int, ...], cap: int | None, limit: Literal["budget", "context", "off", "none"]
+        prompt: tuple[int, ...], cap: int | None, limit: Limit, too_little: int | None = None
     ) -> Plan:
         room = n_ctx - len(prompt)
         if room < least:
@@ -110,20 +123,23 @@ def plan(request: Request, protocol: ThinkProtocol, n_ctx: int) -> Plan:
             thought = cap + ending if cap is not None else 0
             answer = max(budget.max_answer + last_resort, reserve)
             lease = min(n_ctx, len(prompt) + thought + answer)
-        return Plan(prompt, cap, limit, reserve, lease)
+        return Plan(prompt, cap, limit, reserve, lease, too_little)
+
+    def unthinking(too_little: int | None) -> Plan:
+        return planned(protocol.unthinking(request.prompt), None, "off", too_little)
 
     ending = max(len(protocol.cut_ids), len(protocol.close_ids))
     if not protocol.thinks:
         return planned(request.prompt, None, "none")
     wanted = budget.cap if budget.thinking else 0
     if wanted is not None and wanted < max(protocol.dialect.smallest, 1):
-        return planned(protocol.unthinking(request.prompt), None, "off")
+        return unthinking(wanted or None)
     prompt = protocol.opened(request.prompt)
     reserve = max(least, min(budget.answer_reserve, (n_ctx - len(prompt) - ending) // 2))
     room = n_ctx - len(prompt) - ending - reserve
     if room < max(protocol.dialect.smallest, 1):
         # Too little to think in; there may still be enough to answer in.
-        return planned(protocol.unthinking(request.prompt), None, "off")
+        return unthinking(max(room, 0))
     if wanted is None or wanted > room:
         return planned(prompt, room, "context")
     return planned(prompt, wanted, "budget")
@@ -139,6 +155,8 @@ class Live:
     parser: TraceParser
     started: float
     """When it was admitted, by the scheduler's clock."""
+    asked: float
+    """When it was asked, by the same clock."""
     tokens: list[int] = field(default_factory=list)
     """Everything after the prompt, the pending token included."""
     accounts: list[Account] = field(default_factory=list)
@@ -147,6 +165,10 @@ class Live:
     """Sampled since it was last settled: not yet among `tokens`, nor charged, nor told."""
     pieces: list[bytes] = field(default_factory=list)
     """Their bytes."""
+    tail: bytes = b""
+    """The last bytes that the model said."""
+    watch: LoopWatch = field(default_factory=LoopWatch)
+    """Looks for loops in its thinking."""
     quota: int = 0
     """Tokens it may sample before something has to be decided."""
     spans: list[Span] = field(default_factory=list)
@@ -174,6 +196,18 @@ class Live:
     """Thinking tokens granted while it thought."""
     grown: int = 0
     """Room added to its lease for them."""
+    answer_tokens: int = 0
+    """Tokens whose time is kept for its answer."""
+    due: float = inf
+    """When its thinking, or its answer, has to end; by the scheduler's clock."""
+    heed: float = inf
+    """When each of its tokens begins to be looked at."""
+    landing_seconds: float = 0.0
+    """Before `due`: within them the end of a sentence will do."""
+    told_cap: int | None = None
+    """What the time that is left was last said to come to, in thinking tokens."""
+    told_at: float = -inf
+    """When that was."""
 
     @property
     def cap(self) -> int:
@@ -184,6 +218,17 @@ class Live:
     def lease(self) -> int:
         """The most tokens it may hold in the context."""
         return self.plan.lease + self.grown
+
+    @property
+    def deadline(self) -> float:
+        """When its last token has to be there."""
+        within = self.request.budget.within
+        return inf if within is None else self.asked + within
+
+    @property
+    def landing(self) -> int:
+        """Tokens before the cap within which the end of a sentence will do; 0 is off."""
+        return landing.window(self.cap) if self.request.budget.landing else 0
 
     def used(self) -> int:
         """Tokens it holds in the context, the pending one included."""
@@ -211,7 +256,19 @@ class Live:
         limit = self.request.budget.max_answer
         return AnswerEnd.LIMIT if limit is not None and answered >= limit else AnswerEnd.CONTEXT
 
-    def view(self, think: int, ending: bool, protocol: ThinkProtocol) -> View:
+    def thinking_left(self, protocol: ThinkProtocol, think: int) -> int:
+        """Thinking tokens until something has to be decided."""
+        left = min(self.cap - think, self.room(protocol))
+        window = self.landing
+        if window:
+            left = left - window if left > window else 1
+        if self.request.budget.loops:
+            left = min(left, LOOP_CHECK - think % LOOP_CHECK)
+        return max(1, left)
+
+    def view(
+        self, think: int, ending: bool, protocol: ThinkProtocol, now: float, boundary: bool
+    ) -> View:
         """What the policies may see."""
         return View(
             think=think,
@@ -224,6 +281,11 @@ class Live:
             ending=ending,
             answer_now=self.answer_now,
             waits=self.waits,
+            left=self.due - now,
+            landing=self.landing,
+            landing_seconds=self.landing_seconds,
+            boundary=boundary,
+            loop=self.watch.found,
         )
 
     def needs_resort(self) -> bool:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ponder.dialect import Dialect
 from ponder.errors import UnsupportedModel
-from ponder.types import Dialect, Vocabulary
+from ponder.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

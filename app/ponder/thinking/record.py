@@ -7,7 +7,7 @@ from ponder.thinking.live import Live, Plan, Request
 from ponder.types import AnswerEnd, Finish, Finished, Span, Trace, Usage
 
 
-def trace_of(live: Live, ledger: Ledger, end: AnswerEnd, now: float) -> Trace:
+def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:
     """A trace that just ended; its lease is still in the ledger."""
 
     def spent(account: Account) -> int:
@@ -18,7 +18,7 @@ def trace_of(live: Live, ledger: Ledger, end: AnswerEnd, now: float) -> Trace:
         tokens=tuple(live.tokens),
         forced=tuple(account is Account.FORCED for account in live.accounts),
         finish=live.finish or Finish.CANCELLED,
-        answer_end=end,
+        answer_end=live.answer_end or AnswerEnd.CANCELLED,
         last_resort=live.last_resort is not None,
         budget=None if live.plan.cap is None else live.cap,
         usage=Usage(
@@ -32,10 +32,12 @@ def trace_of(live: Live, ledger: Ledger, end: AnswerEnd, now: float) -> Trace:
             prefill_seconds=live.prefill_seconds,
             decode_seconds=live.decode_seconds,
             think_seconds=live.think_seconds,
+            wait_seconds=live.started - live.asked,
             seconds=now - live.started,
         ),
         sampling=live.request.sampling,
         budget_events=tuple(live.budget_events),
+        within=live.request.budget.within,
     )
 
 
@@ -51,6 +53,7 @@ def never_started(request: Request, planned: Plan) -> Finished:
         budget=planned.cap,
         usage=Usage(prompt=len(planned.prompt)),
         sampling=request.sampling,
+        within=request.budget.within,
     )
     return Finished(request.id, trace)
 

@@ -6,6 +6,9 @@ it promises is written down as invariants in tests/thinking/test_invariants.py: 
 samples more thinking than its budget, its thinking always closes with the model's own end,
 an answer always comes, and nothing is ever decoded past the context.
 
+A deadline is kept by the same clock that every step is measured by. What is learned from steps
+and traces goes into `Learned`, which outlives the scheduler.
+
 Other threads may call `submit`, `cancel`, `answer_now`, `extend` and `wait`: they only leave a
 note that the next `schedule` reads.
 """
@@ -16,16 +19,21 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import takewhile
+from typing import NamedTuple
 
 from ponder.errors import PonderError
-from ponder.thinking.ledger import Account, Ledger
+from ponder.thinking.course import Course
+from ponder.thinking.learned import Learned
+from ponder.thinking.ledger import Ledger
 from ponder.thinking.live import Live, Plan, Request, plan
-from ponder.thinking.parser import Edge, TraceParser
-from ponder.thinking.policies import Close, Extend, decide
+from ponder.thinking.pace import Pace
+from ponder.thinking.parser import TraceParser
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.record import never_started, trace_of
 from ponder.thinking.scribe import Scribe
 from ponder.thinking.sequences import Sequences
+from ponder.thinking.steps import Meter
 from ponder.types import (
     AnswerEnd,
     BudgetChange,
@@ -43,27 +51,45 @@ BATCH = 1 / 60
 that is done for it; slow models are told of token by token all the same."""
 
 
+class _Waiting(NamedTuple):
+    """A question that waits for its turn."""
+
+    request: Request
+    plan: Plan
+    asked: float
+    """When, by the scheduler's clock."""
+
+
 class Scheduler:
     """Schedules the thinking of all questions over one engine.
 
     Args:
         sequences: the engine's hands.
         protocol: how its model thinks.
+        learned: what is known of that model and this machine; learns from all that runs.
     """
 
-    def __init__(self, sequences: Sequences, protocol: ThinkProtocol) -> None:
+    def __init__(
+        self, sequences: Sequences, protocol: ThinkProtocol, learned: Learned | None = None
+    ) -> None:
         self._hands = sequences
         self._protocol = protocol
         self._ledger = Ledger(sequences.capacity)
         self._notes: deque[Callable[[], None]] = deque()
-        self._queue: deque[tuple[Request, Plan]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._later: dict[int, list[Callable[[], None]]] = {}
         """Notes about questions in the queue, for when they start."""
         self._live: dict[int, Live] = {}
         self._by_seq: dict[Seq, Live] = {}
         self._grants: dict[Seq, int] = {}
         self._events: deque[Event] = deque()
+        self._learned = Learned() if learned is None else learned
         self._scribe = Scribe(sequences, protocol, self._ledger, self._events)
+        self._pace = Pace(protocol, self._learned, self._live, sequences.n_ctx)
+        self._course = Course(protocol, self._scribe, self._pace)
+        self._meter = Meter(self._learned.steps, self._pace.held)
+        self._prompt: tuple[int, ...] = ()
+        """The last that was read: what begins like it need not be read again."""
         self._now = 0.0
         self._settled = -math.inf
 
@@ -74,14 +100,25 @@ class Scheduler:
 
     # -- notes, from any thread -------------------------------------------------------
 
-    def submit(self, request: Request) -> Plan:
+    def submit(self, request: Request, now: float | None = None) -> Plan:
         """Take a question in; it starts as soon as its room in the context is free.
+
+        Args:
+            request: what is asked.
+            now: when; None: when the next step is scheduled.
 
         Raises:
             InputError: it can never run: a bad budget, or a prompt that is too long.
         """
         planned = plan(request, self._protocol, self._hands.n_ctx)
-        self._notes.append(lambda: self._queue.append((request, planned)))
+        pairs = zip(self._prompt, planned.prompt, strict=False)
+        known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        self._pace.refuse_too_short(request, len(planned.prompt) - known)
+
+        def note() -> None:
+            self._queue.append(_Waiting(request, planned, self._now if now is None else now))
+
+        self._notes.append(note)
         return planned
 
     def cancel(self, question: int) -> None:
@@ -94,7 +131,7 @@ class Scheduler:
         def act(live: Live) -> None:
             live.answer_now = True
             self._scribe.rebudget(live, BudgetChange.ANSWER_NOW)
-            self._review(live, ending=False)
+            self._course.review(live, self._now)
 
         self._ask(question, act)
 
@@ -130,7 +167,7 @@ class Scheduler:
                 self._scribe.settle(live)
                 act(live)
                 self._regrant(live)
-            elif any(request.id == question for request, _ in self._queue):
+            elif any(waiting.request.id == question for waiting in self._queue):
                 self._later.setdefault(question, []).append(note)
 
         self._notes.append(note)
@@ -153,10 +190,13 @@ class Scheduler:
             now: seconds on any steady clock.
         """
         self._now = now
+        self._meter.end(now)
         while self._notes:
             self._notes.popleft()()
         if self._queue:
             self._admit(now)
+        if self._grants:
+            self._meter.begin(now, self._scribe.forcings)
         return self._grants
 
     def observe(self, chunks: Iterable[Chunk], now: float) -> Iterator[Event]:
@@ -165,13 +205,20 @@ class Scheduler:
         With no chunks it tells what happened since, a cancellation for example.
         """
         self._now = now
+        brought = read = 0
         for chunk in chunks:
+            brought += 1
+            read += chunk.prefilled
             live = self._by_seq.get(chunk.seq)
             if live is not None:
                 self._take(live, chunk)
+        if brought:
+            self._meter.brought(brought, read)
         if now - self._settled >= BATCH:
             for live in self._live.values():
                 self._scribe.settle(live)
+                self._pace.update(live)
+                self._tell_pace(live)
             self._settled = now
         while self._events:
             yield self._events.popleft()
@@ -181,49 +228,64 @@ class Scheduler:
     def _admit(self, now: float) -> None:
         """Start queued questions in order while their room is free."""
         while self._queue and len(self._live) < self._hands.n_seqs:
-            request, planned = self._queue[0]
+            request, planned, asked = self._queue[0]
+            planned = self._pace.in_time(request, planned, asked, now)
             if planned.lease > self._ledger.free:
                 return
             self._queue.popleft()
-            self._ledger.lease(request.id, planned.lease)
-            marks = (self._protocol.end_id, self._protocol.vocab.eos)
-            stops = tuple(token for token in marks if token is not None)
-            seq = self._hands.open(planned.prompt, request.sampling, stop=stops)
-            inside = planned.cap is not None
-            live = Live(request, planned, seq, TraceParser(self._protocol, inside), now)
-            if not inside:
-                live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
-            self._live[request.id] = self._by_seq[seq] = live
-            self._regrant(live)
-            self._events.append(
-                Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
-            )
-            for note in self._later.pop(request.id, ()):
-                note()
+            self._start(request, planned, asked, now)
+
+    def _start(self, request: Request, planned: Plan, asked: float, now: float) -> None:
+        """Open a sequence for a question whose room is free."""
+        self._ledger.lease(request.id, planned.lease)
+        marks = (self._protocol.end_id, self._protocol.vocab.eos)
+        stops = tuple(token for token in marks if token is not None)
+        seq = self._hands.open(planned.prompt, request.sampling, stop=stops)
+        self._prompt = planned.prompt
+        inside = planned.cap is not None
+        parser = TraceParser(self._protocol, inside)
+        live = Live(request, planned, seq, parser, started=now, asked=asked)
+        live.answer_tokens = self._pace.answer_tokens(request)
+        if not inside:
+            live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
+        self._live[request.id] = self._by_seq[seq] = live
+        self._regrant(live)
+        self._events.append(
+            Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
+        )
+        if planned.too_little is not None:
+            least = max(self._protocol.dialect.smallest, 1)
+            figures = {"tokens": planned.too_little, "smallest": least}
+            self._scribe.rebudget(live, BudgetChange.UNTHINKING, figures=figures)
+        self._tell_pace(live)
+        for note in self._later.pop(request.id, ()):
+            note()
 
     def _cancel(self, question: int) -> None:
-        for at, (request, planned) in enumerate(self._queue):
-            if request.id == question:
+        for at, waiting in enumerate(self._queue):
+            if waiting.request.id == question:
                 del self._queue[at]
                 self._later.pop(question, None)
-                self._events.append(never_started(request, planned))
+                self._events.append(never_started(waiting.request, waiting.plan))
                 return
         live = self._live.get(question)
         if live is not None:
             self._scribe.settle(live)
             if live.finish is None:
                 self._scribe.close(live, Finish.CANCELLED, self._now)
-            self._complete(live, AnswerEnd.CANCELLED)
+            live.answer_end = AnswerEnd.CANCELLED
+            self._complete(live)
 
     def _regrant(self, live: Live) -> None:
-        """Work out how many tokens may come before something has to be decided."""
-        if live.finish is None:
-            left = min(live.cap - self._scribe.thinking(live), live.room(self._protocol))
-        elif live.last_resort is not None:
-            left = live.last_resort
-        else:
-            left = live.answer_left(self._protocol, self._scribe.answered(live))
-        live.quota = self._grants[live.seq] = max(1, left)
+        """Work out how many tokens may come, and until when, before something is decided."""
+        self._pace.update(live)
+        live.quota = self._grants[live.seq] = self._course.quota(live)
+
+    def _tell_pace(self, live: Live) -> None:
+        """Tell what a deadline comes to, where there is news of it."""
+        figures = self._pace.news(live, self._now)
+        if figures is not None:
+            self._scribe.rebudget(live, BudgetChange.DEADLINE, figures=figures)
 
     # -- one chunk ----------------------------------------------------------------------
 
@@ -242,6 +304,7 @@ class Scheduler:
             return
         if (
             len(tokens) < live.quota
+            and self._now < live.heed
             and live.last_resort is None
             and not self._protocol.end_text
             and self._protocol.marks.isdisjoint(tokens)
@@ -253,114 +316,14 @@ class Scheduler:
             self._grants[live.seq] = live.quota
             return
         self._scribe.settle(live)
-        self._decide(live, chunk)
+        self._course.take(live, chunk, self._now)
         if live.answer_end is None:
             self._regrant(live)
-
-    def _decide(self, live: Live, chunk: Chunk) -> None:
-        """Take the tokens one by one: one of them ends something, or spends the quota."""
-        for at, (token, piece) in enumerate(zip(chunk.tokens, chunk.pieces, strict=True)):
-            rest = len(chunk.tokens) - at - 1
-            take = self._thought if live.finish is None else self._answered
-            if take(live, token, piece, rest):
-                # What was sampled beyond this token belongs to a future that will not be.
-                if live.answer_end is None:
-                    self._scribe.waste(live, rest)
-                return
-
-    def _thought(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
-        """Take a token of thought; true if what follows it in its chunk is void."""
-        think = self._scribe.thinking(live)
-        self._scribe.book(live, token, Account.THINK)
-        if token in self._protocol.vocab.ends:
-            # A turn ended inside the thinking: the model meant to close it and answer.
-            if not self._review(live, ending=True, think=think, drop=1, rest=rest):
-                self._scribe.close(live, Finish.CLOSED, self._now)
-                self._scribe.force(live, self._protocol.close_ids, drop=1, rest=rest)
-            return True
-        if self._scribe.read(live, token, piece) is Edge.CLOSED:
-            tag = live.parser.tag_tokens
-            if self._review(live, ending=True, think=think - tag + 1, drop=tag, rest=rest):
-                return True
-            self._scribe.close(live, Finish.CLOSED, self._now)
-            return False
-        return self._review(live, ending=False, rest=rest)
-
-    def _review(
-        self, live: Live, ending: bool, think: int | None = None, drop: int = 0, rest: int = 0
-    ) -> bool:
-        """Ask the policies; true if one of them acted.
-
-        Args:
-            live: the trace.
-            ending: the model has just ended its thinking.
-            think: thinking tokens before that end; None: all there are.
-            drop: tokens that the end took.
-            rest: tokens of the chunk that follow.
-        """
-        think = self._scribe.thinking(live) if think is None else think
-        match decide(live.view(think, ending, self._protocol)):
-            case Close(finish):
-                self._scribe.close(live, finish, self._now)
-                self._scribe.force(live, self._protocol.cut_ids, rest=rest)
-            case Extend(asked):
-                live.stalled = live.stalled + 1 if think == live.thought_at_extension else 1
-                live.thought_at_extension = think
-                live.waits -= asked
-                if not live.parser.inside:
-                    live.parser.reopen()
-                self._scribe.force(live, self._protocol.wait_ids, drop=drop, rest=rest)
-                self._scribe.rebudget(live, BudgetChange.WITHDRAWN)
-            case None:
-                return False
-        return True
-
-    def _answered(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
-        """Take a token of the answer; true if what follows it in its chunk is void."""
-        self._scribe.book(live, token, Account.ANSWER)
-        if live.last_resort is not None:
-            live.last_resort -= 1
-        if self._protocol.reopens(token):
-            return self._reopened(live, token, piece, rest)
-        self._scribe.read(live, token, piece)
-        if token in self._protocol.vocab.ends:
-            if live.last_resort is None and not live.answer_text.strip():
-                self._scribe.lead(live, drop=1, rest=rest)
-            else:
-                self._complete(live, AnswerEnd.STOP)
-            return True
-        if live.last_resort is not None:
-            if live.request.boxed and live.box_closed():
-                self._complete(live, AnswerEnd.STOP)
-            elif live.last_resort <= 0:
-                self._complete(live, live.answer_limit(self._scribe.answered(live)))
-        elif live.answer_left(self._protocol, self._scribe.answered(live)) <= 0:
-            if live.needs_resort():
-                self._scribe.lead(live, drop=0, rest=rest)
-                return True
-            self._complete(live, live.answer_limit(self._scribe.answered(live)))
-        return live.answer_end is not None
-
-    def _reopened(self, live: Live, token: int, piece: bytes, rest: int) -> bool:
-        """The model opens another thinking block inside its answer."""
-        if (
-            live.finish is Finish.CLOSED
-            and self._scribe.thinking(live) < live.cap
-            and live.room(self._protocol) > 0
-        ):
-            self._scribe.rebook_last(live, Account.THINK)
-            live.finish = None
-            self._scribe.read(live, token, piece)
-            return self._review(live, ending=False, rest=rest)
-        if live.needs_resort():
-            self._scribe.lead(live, drop=1, rest=rest)
         else:
-            self._scribe.withdraw(live, 1)
-            self._complete(live, AnswerEnd.STOP)
-        return True
+            self._complete(live)
 
-    def _complete(self, live: Live, end: AnswerEnd) -> None:
-        live.answer_end = end
+    def _complete(self, live: Live) -> None:
+        """Its last token is there: let go of everything that it had."""
         self._scribe.tell(live, live.parser.flush())
         if live.plan.cap is not None:
             # A later prompt leaves this thinking out: nothing after the prompt can serve it.
@@ -368,6 +331,8 @@ class Scheduler:
         self._hands.close(live.seq)
         del self._by_seq[live.seq], self._grants[live.seq]
         question = live.request.id
-        self._events.append(Finished(question, trace_of(live, self._ledger, end, self._now)))
+        trace = trace_of(live, self._ledger, self._now)
+        self._learned.learn(trace)
+        self._events.append(Finished(question, trace))
         self._ledger.release(question)
         del self._live[question]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from ponder.thinking.landing import TAIL
 from ponder.thinking.ledger import Account, Ledger
 from ponder.thinking.live import LAST_RESORT, Live
 from ponder.thinking.parser import Edge
@@ -20,6 +21,7 @@ from ponder.types import (
     Channel,
     Closed,
     Event,
+    Figures,
     Finish,
     Rebudgeted,
     Span,
@@ -48,6 +50,8 @@ class Scribe:
         self._protocol = protocol
         self._ledger = ledger
         self._events = events
+        self.forcings = 0
+        """How often tokens were forced: the step that follows is longer than others."""
 
     # -- the accounts of one trace ------------------------------------------------------
 
@@ -101,6 +105,7 @@ class Scribe:
         live.tokens += live.gathered
         live.accounts += [account] * len(live.gathered)
         self._ledger.charge(live.request.id, account, len(live.gathered))
+        live.tail = b"".join((live.tail, *live.pieces[-TAIL:]))[-TAIL:]
         spans = live.parser.extend(live.pieces)
         live.gathered.clear()
         live.pieces.clear()
@@ -119,6 +124,7 @@ class Scribe:
         if drop + rest > 1:
             self._hands.rewind(live.seq, live.used())
         self._hands.feed(live.seq, ids, replace_pending=drop + rest == 1)
+        self.forcings += 1
         for token in ids:
             self.book(live, token, Account.FORCED)
             self.read(live, token, self._protocol.vocab.piece(token), forced=True)
@@ -139,11 +145,17 @@ class Scribe:
                 live.answer_text += span.text
             self._events.append(Text(live.request.id, span, think, answered))
 
-    def rebudget(self, live: Live, change: BudgetChange, granted: int = 0) -> None:
-        """A change of the budget."""
+    def rebudget(
+        self,
+        live: Live,
+        change: BudgetChange,
+        granted: int = 0,
+        figures: Figures | None = None,
+    ) -> None:
+        """A change of the budget, or a decision on it."""
         # What may turn out to be an end is not thought yet: it can still be withdrawn.
         at = self.thinking(live) - live.parser.held
-        event = BudgetEvent(change, at, granted)
+        event = BudgetEvent(change, at, granted, figures or {})
         live.budget_events.append(event)
         self._events.append(Rebudgeted(live.request.id, event, live.cap))
 

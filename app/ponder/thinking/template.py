@@ -15,8 +15,10 @@ import jinja2
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from ponder.dialect import Dialect
 from ponder.errors import InputError, UnsupportedModel
-from ponder.types import Dialect, Message, Vocabulary
+from ponder.types import Message
+from ponder.vocabulary import Vocabulary
 
 
 class ChatTemplate:

@@ -34,7 +34,7 @@ from ponder.tui.widgets.keys import KeyLine
 from ponder.tui.widgets.status import StatusLine
 from ponder.tui.widgets.trace import TraceView
 from ponder.tui.widgets.turn import TurnView
-from ponder.types import Budget, Event, Finished, Trace
+from ponder.types import Event, Finished, Trace
 
 if TYPE_CHECKING:
     from ponder.library.local import Entry
@@ -137,10 +137,13 @@ class ChatScreen(Screen[None]):
     def _ask(self, question: str) -> bool:
         """Ask; false if that was not possible, and the user was told why."""
         assembled = self.dialogue.assembled
-        own = self.ponder.settings.budget
-        base = Budget(floor=own.floor, answer_reserve=own.answer_reserve, max_answer=own.max_answer)
+        base = self.ponder.settings.budget.base()
         try:
-            budget = self.wish.budget(base, assembled.engine.n_ctx if assembled else 0)
+            budget = self.wish.budget(
+                base,
+                assembled.engine.n_ctx if assembled else 0,
+                assembled.session.runner.learned.thinking if assembled else None,
+            )
             asked = self.dialogue.ask(question, budget)
         except PonderError as error:
             self._tell(error)

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from ponder.errors import PonderError
 from ponder.history.recorder import Slot
 from ponder.printable import safe
-from ponder.receipt import FINISHES, duration, remarks
+from ponder.receipt import duration, remarks, why
 from ponder.settings import TuiSettings
 from ponder.tui.labels import Phase, Standing
 from ponder.tui.widgets.answer import AnswerView
@@ -155,7 +155,7 @@ class TurnView(Vertical):
             )
         )
         parts = [
-            f"{trace.finish.value}: {FINISHES[trace.finish]}",
+            f"{trace.finish.value}: {why(trace)}",
             f"answer {usage.answer:,} tokens",
             f"{usage.tokens_per_second:,.0f} tok/s" if usage.tokens_per_second else "",
             duration(usage.seconds),

@@ -1,0 +1,181 @@
+"""One trace's course: its tokens in, one by one, and what the policies decide on them done.
+
+Acts through the scribe, on one trace at a time: ends a thought, withdraws an end, leads to an
+answer, ends that. Who runs beside it, and when it is its turn, is the scheduler's business.
+"""
+
+from __future__ import annotations
+
+from ponder.thinking import landing
+from ponder.thinking.ledger import Account
+from ponder.thinking.live import LOOP_CHECK, Live
+from ponder.thinking.pace import Pace
+from ponder.thinking.parser import Edge
+from ponder.thinking.policies import Close, Extend, decide
+from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.scribe import Scribe
+from ponder.types import AnswerEnd, BudgetChange, Chunk, Finish
+
+
+class Course:
+    """Takes the tokens of the traces of one scheduler.
+
+    Args:
+        protocol: how the model thinks.
+        scribe: writes traces down.
+        pace: reckons with time.
+    """
+
+    def __init__(self, protocol: ThinkProtocol, scribe: Scribe, pace: Pace) -> None:
+        self._protocol = protocol
+        self._scribe = scribe
+        self._pace = pace
+
+    def quota(self, live: Live) -> int:
+        """Tokens that may come before something has to be decided."""
+        if live.finish is None:
+            return live.thinking_left(self._protocol, self._scribe.thinking(live))
+        if live.last_resort is not None:
+            return max(1, live.last_resort)
+        return max(1, live.answer_left(self._protocol, self._scribe.answered(live)))
+
+    def take(self, live: Live, chunk: Chunk, now: float) -> None:
+        """Take the tokens of a chunk: one of them ends something, or spends the quota."""
+        for at, (token, piece) in enumerate(zip(chunk.tokens, chunk.pieces, strict=True)):
+            rest = len(chunk.tokens) - at - 1
+            take = self._thought if live.finish is None else self._answered
+            if take(live, token, piece, rest, now):
+                # What was sampled beyond this token belongs to a future that will not be.
+                if live.answer_end is None:
+                    self._scribe.waste(live, rest)
+                return
+
+    def review(
+        self,
+        live: Live,
+        now: float,
+        ending: bool = False,
+        think: int | None = None,
+        drop: int = 0,
+        rest: int = 0,
+        boundary: bool = False,
+    ) -> bool:
+        """Ask the policies; true if one of them acted.
+
+        Args:
+            live: the trace.
+            now: the time.
+            ending: the model has just ended its thinking.
+            think: thinking tokens before that end; None: all there are.
+            drop: tokens that the end took.
+            rest: tokens of the chunk that follow.
+            boundary: whether a sentence has just ended.
+        """
+        think = self._scribe.thinking(live) if think is None else think
+        match decide(live.view(think, ending, self._protocol, now, boundary)):
+            case Close(finish, why, figures):
+                if why is not None:
+                    self._scribe.rebudget(live, why, figures=figures)
+                self._close(live, finish, now)
+                self._scribe.force(live, self._protocol.cut_ids, rest=rest)
+            case Extend(asked, figures):
+                live.stalled = live.stalled + 1 if think == live.thought_at_extension else 1
+                live.thought_at_extension = think
+                live.waits -= asked
+                if not live.parser.inside:
+                    live.parser.reopen()
+                self._scribe.force(live, self._protocol.wait_ids, drop=drop, rest=rest)
+                self._scribe.rebudget(live, BudgetChange.WITHDRAWN, figures=figures)
+            case None:
+                return False
+        return True
+
+    def _close(self, live: Live, finish: Finish, now: float) -> None:
+        self._scribe.close(live, finish, now)
+        self._pace.update(live)
+
+    def _thought(self, live: Live, token: int, piece: bytes, rest: int, now: float) -> bool:
+        """Take a token of thought; true if what follows it in its chunk is void."""
+        think = self._scribe.thinking(live)
+        self._scribe.book(live, token, Account.THINK)
+        live.tail = (live.tail + piece)[-landing.TAIL :]
+        if token in self._protocol.vocab.ends:
+            # A turn ended inside the thinking: the model meant to close it and answer.
+            if not self.review(live, now, ending=True, think=think, drop=1, rest=rest):
+                self._close(live, Finish.CLOSED, now)
+                self._scribe.force(live, self._protocol.close_ids, drop=1, rest=rest)
+            return True
+        if self._scribe.read(live, token, piece) is Edge.CLOSED:
+            tag = live.parser.tag_tokens
+            if self.review(live, now, ending=True, think=think - tag + 1, drop=tag, rest=rest):
+                return True
+            self._close(live, Finish.CLOSED, now)
+            return False
+        if live.request.budget.loops and (think + 1) % LOOP_CHECK == 0:
+            live.watch.read(live.tokens[len(live.watch) :])
+        # Half an end tag is no sentence.
+        boundary = not live.parser.held and landing.ends(live.tail, piece)
+        return self.review(live, now, rest=rest, boundary=boundary)
+
+    def _answered(self, live: Live, token: int, piece: bytes, rest: int, now: float) -> bool:
+        """Take a token of the answer; true if what follows it in its chunk is void."""
+        self._scribe.book(live, token, Account.ANSWER)
+        if live.last_resort is not None:
+            live.last_resort -= 1
+        if self._protocol.reopens(token):
+            return self._reopened(live, token, piece, rest, now)
+        self._scribe.read(live, token, piece)
+        answered = self._scribe.answered(live)
+        if token in self._protocol.vocab.ends:
+            if live.last_resort is None and not live.answer_text.strip():
+                self._lead(live, drop=1, rest=rest)
+            else:
+                live.answer_end = AnswerEnd.STOP
+            return True
+        if live.last_resort is not None:
+            if live.request.boxed and live.box_closed():
+                live.answer_end = AnswerEnd.STOP
+            elif live.last_resort <= 0:
+                live.answer_end = live.answer_limit(answered)
+        elif live.answer_left(self._protocol, answered) <= 0:
+            if live.needs_resort():
+                self._lead(live, drop=0, rest=rest)
+                return True
+            live.answer_end = live.answer_limit(answered)
+        if live.answer_end is None and now >= live.due:
+            return self._late(live, rest, now)
+        return live.answer_end is not None
+
+    def _late(self, live: Live, rest: int, now: float) -> bool:
+        """The time for the answer is up, unless text that came meanwhile has moved that."""
+        self._pace.update(live)
+        if now < live.due:
+            return False
+        if live.needs_resort():
+            self._lead(live, drop=0, rest=rest)
+        else:
+            live.answer_end = AnswerEnd.DEADLINE
+        return True
+
+    def _lead(self, live: Live, drop: int, rest: int) -> None:
+        self._scribe.lead(live, drop=drop, rest=rest)
+        self._pace.update(live)
+
+    def _reopened(self, live: Live, token: int, piece: bytes, rest: int, now: float) -> bool:
+        """The model opens another thinking block inside its answer."""
+        if (
+            live.finish is Finish.CLOSED
+            and self._scribe.thinking(live) < live.cap
+            and live.room(self._protocol) > 0
+        ):
+            self._scribe.rebook_last(live, Account.THINK)
+            live.finish = None
+            self._pace.update(live)
+            self._scribe.read(live, token, piece)
+            return self.review(live, now, rest=rest)
+        if live.needs_resort():
+            self._lead(live, drop=1, rest=rest)
+        else:
+            self._scribe.withdraw(live, 1)
+            live.answer_end = AnswerEnd.STOP
+        return True

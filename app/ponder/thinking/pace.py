@@ -1,0 +1,153 @@
+"""What a deadline comes to: when a thought must end so that its answer is there in time.
+
+Sums over a trace, the step model and the time; told the time, never asks for it. A deadline is
+kept by the clock alone: the tokens that it comes to are told, and decide nothing but whether it
+is worth thinking at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import inf
+
+from ponder.errors import BudgetError
+from ponder.thinking import landing
+from ponder.thinking.learned import Learned
+from ponder.thinking.live import LAST_RESORT, Live, Plan, Request, plan
+from ponder.thinking.protocol import ThinkProtocol
+from ponder.types import Figures
+
+_RETOLD = 1.0
+"""Seconds between two tellings of what the time that is left comes to."""
+_MOVED = 0.2
+"""And only where it has moved by this share."""
+
+
+class Pace:
+    """Reckons with time for one scheduler.
+
+    Args:
+        protocol: how the model thinks.
+        learned: how fast it is here; learns meanwhile.
+        live: the traces that run.
+        n_ctx: tokens that one of them may hold.
+    """
+
+    def __init__(
+        self, protocol: ThinkProtocol, learned: Learned, live: Mapping[int, Live], n_ctx: int
+    ) -> None:
+        self._protocol = protocol
+        self._learned = learned
+        self._live = live
+        self._n_ctx = n_ctx
+
+    def held(self) -> int:
+        """Tokens of context that all traces have together."""
+        return sum(live.used() + len(live.gathered) for live in self._live.values())
+
+    def refuse_too_short(self, request: Request, unread: int) -> None:
+        """Refuse a deadline that the reading of the prompt alone would miss.
+
+        Raises:
+            BudgetError: it would, as far as is known.
+        """
+        within = request.budget.within
+        reading = self._learned.steps.reading(unread)
+        if within is not None and reading > within:
+            raise BudgetError(
+                f"The prompt has {unread:,} tokens, and to read them takes some {reading:.1f} s "
+                f"here: no answer can come within {within:g} s.",
+                "Give it more time, or shorten the prompt.",
+            )
+
+    def in_time(self, request: Request, planned: Plan, asked: float, now: float) -> Plan:
+        """The plan, or one without thinking where the time is too short to think."""
+        if request.budget.within is None or planned.cap is None or not self._learned.steps.known:
+            return planned
+        left = asked + request.budget.within - now
+        reading = self._learned.steps.reading(len(planned.prompt))
+        busy, held = len(self._live) + 1, self.held() + len(planned.prompt)
+        answer = self._ending(request, self.answer_tokens(request), left, busy, held)
+        tokens = int((left - reading - answer) / self._seconds(1, busy, held))
+        if tokens >= max(self._protocol.dialect.smallest, 1):
+            return planned
+        hurried = replace(request, budget=replace(request.budget, thinking=False))
+        return replace(plan(hurried, self._protocol, self._n_ctx), too_little=max(0, tokens))
+
+    def answer_tokens(self, request: Request) -> int:
+        """Tokens whose time is kept for an answer."""
+        budget = request.budget
+        tokens = self._learned.answer_tokens(budget.answer_reserve)
+        return tokens if budget.max_answer is None else min(tokens, budget.max_answer)
+
+    def update(self, live: Live) -> None:
+        """Set when its thinking, or its answer, has to end."""
+        if live.deadline == inf:
+            return
+        busy, held = len(self._live), self.held()
+        step = self._seconds(1, busy, held)
+        live.due = live.deadline - step
+        live.landing_seconds = 0.0
+        if live.finish is None:
+            all_of_it = live.deadline - live.started
+            live.due -= self._ending(live.request, live.answer_tokens, all_of_it, busy, held)
+            if live.landing:
+                live.landing_seconds = step * landing.window(len(live.tokens) + len(live.gathered))
+        elif live.needs_resort():
+            live.due -= self._last_resort(live.request, busy, held)
+        live.heed = live.due - live.landing_seconds
+
+    def news(self, live: Live, now: float) -> Figures | None:
+        """The figures that a deadline rests on, where they are to be told (again)."""
+        if live.deadline == inf or live.finish is not None or now - live.told_at < _RETOLD:
+            return None
+        first = live.told_at == -inf
+        figures: dict[str, float] = {
+            "seconds": live.deadline - live.asked,
+            "seconds_left": live.deadline - now,
+        }
+        if self._learned.steps.known:
+            busy, held = len(self._live), self.held()
+            step = self._seconds(1, busy, held)
+            unread = 0 if live.tokens or live.gathered else len(live.plan.prompt)
+            reading = self._learned.steps.reading(unread)
+            think = len(live.tokens) + len(live.gathered)
+            cap = min(live.cap, think + max(0, int((live.due - now - reading) / step)))
+            if live.told_cap is not None and abs(cap - live.told_cap) <= _MOVED * live.told_cap:
+                return None
+            live.told_cap = cap
+            figures |= {
+                "tokens": cap,
+                "answer_tokens": live.answer_tokens,
+                "seconds_a_step": step,
+                "seconds_to_read": reading,
+                "seconds_to_answer": live.deadline - live.due,
+            }
+        elif not first:
+            return None
+        live.told_at = now
+        return figures
+
+    def _ending(
+        self, request: Request, answer_tokens: int, all_of_it: float, busy: int, held: int
+    ) -> float:
+        """Seconds that the closing words and the answer take.
+
+        An answer gets half of the time at most, and never less than its last resort needs.
+        """
+        cut = len(self._protocol.cut_ids)
+        answer = self._reading(cut, busy, held) + self._seconds(answer_tokens, busy, held)
+        return max(min(answer, all_of_it / 2), self._last_resort(request, busy, held))
+
+    def _last_resort(self, request: Request, busy: int, held: int) -> float:
+        lead = len(self._protocol.lead(request.boxed))
+        return self._reading(lead, busy, held) + self._seconds(LAST_RESORT, busy, held)
+
+    def _reading(self, tokens: int, busy: int, held: int) -> float:
+        """Words that are put into the model's mouth: one longer step."""
+        steps = self._learned.steps
+        return self._seconds(1, busy, held) + steps.reading(tokens) * steps.margin
+
+    def _seconds(self, steps: int, busy: int, held: int) -> float:
+        return self._learned.steps.seconds(steps, busy, held)
