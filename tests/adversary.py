@@ -6,7 +6,7 @@ Its tokens are a pure function of what it said before, so that any run can be ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from hypothesis import strategies as st
@@ -66,7 +66,11 @@ budgets = st.builds(
     thinking=st.booleans() | st.just(True),
     answer_reserve=st.integers(0, 300),
     max_answer=st.none() | st.integers(1, 200),
+    landing=st.booleans(),
+    loops=st.booleans(),
 ).filter(lambda b: b.cap is None or b.floor <= b.cap)
+timed_budgets = st.builds(replace, budgets, within=st.none() | st.floats(0.01, 3))
+"""A step takes 4 ms in `drive`."""
 prompts = st.integers(1, 60).map(lambda n: (256, *b"x" * (n - 1)))
 
 
@@ -93,7 +97,7 @@ def keeps_its_promises(
     if trace.budget is None:
         assert usage.think == 0
         assert trace.finish in (Finish.OFF, Finish.NONE)
-        assert not trace.budget_events
+        assert [e.change for e in trace.budget_events] in ([], [BudgetChange.UNTHINKING])
     else:
         assert usage.think <= trace.budget  # I1
         if budget.cap is not None:
@@ -111,7 +115,10 @@ def keeps_its_promises(
     assert usage.prompt + len(trace.tokens) <= n_ctx  # I5: the last one stays pending
     assert usage.think + usage.answer + usage.forced == len(trace.tokens)  # I6
     assert usage.forced == sum(trace.forced)
-    assert trace.answer_end in (AnswerEnd.STOP, AnswerEnd.LIMIT, AnswerEnd.CONTEXT)
+    ends = {AnswerEnd.STOP, AnswerEnd.LIMIT, AnswerEnd.CONTEXT}
+    assert trace.answer_end in (ends if budget.within is None else ends | {AnswerEnd.DEADLINE})
+    assert (trace.finish is Finish.DEADLINE) <= (budget.within is not None)
+    assert (trace.finish is Finish.LOOP) <= budget.loops
     if budget.max_answer is not None:
         assert usage.answer <= budget.max_answer + LAST_RESORT
 

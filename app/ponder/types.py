@@ -335,7 +335,7 @@ class Rebudgeted:
     """The budget changed while the question runs, or something was decided on it."""
 
     question: int
-    event: BudgetEvent
+    decision: BudgetEvent
     budget: int
     """Thinking tokens it is allowed from now on, those already used included."""
 

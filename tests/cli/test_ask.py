@@ -36,7 +36,7 @@ def test_the_answer_goes_to_stdout_and_the_thinking_to_stderr(
 
 
 def test_the_last_word_is_the_truth_about_the_budget(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["ask", "--seed", "1", "--budget", "20", QUESTION]) == 0
+    assert run(["ask", "--seed", "1", "--budget", "20", "--no-landing", QUESTION]) == 0
     err = capfd.readouterr().err
     assert "thinking 20/20 tokens" in err
     assert "finish: cap" in err

@@ -18,9 +18,13 @@ import pytest
 from ponder.catalogue import catalogue
 from ponder.dialect import Dialect
 from ponder.engines.llama import LlamaConfig, LlamaEngine
+from ponder.evaluation.comparison.reasoning import loops
 from ponder.evaluation.questions import questions
 from ponder.runner import Runner
+from ponder.thinking import landing
+from ponder.thinking.learned import Learned
 from ponder.thinking.live import Request
+from ponder.thinking.loops import LEAST
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import (
@@ -86,9 +90,14 @@ def asked(engine: LlamaEngine, question: str) -> tuple[int, ...]:
     return tuple(engine.vocab.encode(text, special=True))
 
 
-def run(engine: LlamaEngine, protocol: ThinkProtocol, *requests: Request) -> list[Trace]:
+def run(
+    engine: LlamaEngine,
+    protocol: ThinkProtocol,
+    *requests: Request,
+    learned: Learned | None = None,
+) -> list[Trace]:
     """All traces, in the order of their questions; nothing is left open or leased after."""
-    scheduler = Scheduler(engine, protocol)
+    scheduler = Scheduler(engine, protocol, learned)
     for request in requests:
         scheduler.submit(request)
     done: dict[int, Trace] = {}
@@ -132,7 +141,8 @@ def keeps_its_promises(trace: Trace, protocol: ThinkProtocol, budget: Budget, n_
     assert trace.tokens[at + 1 :]
     assert not any(trace.forced[: usage.think]) or budget.floor or trace.budget_events
     if trace.finish is Finish.CAP:
-        assert usage.think == budget.cap  # exact
+        landed = any(e.change is BudgetChange.LANDED for e in trace.budget_events)
+        assert landed or usage.think == budget.cap  # exact
         cut = protocol.cut_ids
         assert trace.tokens[usage.think : usage.think + len(cut)] == cut or budget.floor
     elif trace.finish is Finish.CLOSED and not trace.forced[at]:
@@ -235,7 +245,7 @@ def test_a_wait_withdraws_the_next_end_and_no_other(builtin: Path, dialect: Dial
     assert trace.forced.count(True) == len(wait)
     assert (trace.finish, trace.usage.wasted) == (Finish.CLOSED, 1)
     assert trace.usage.think > plain.usage.think
-    events = [event.event for event in told if isinstance(event, Rebudgeted)]
+    events = [event.decision for event in told if isinstance(event, Rebudgeted)]
     assert trace.budget_events == tuple(events)
     assert [e.change for e in events] == [BudgetChange.WAIT, BudgetChange.WITHDRAWN]
     assert [e.at for e in events] == [events[0].at, at]
@@ -259,6 +269,46 @@ def test_a_context_that_fills_up_still_answers(builtin: Path, protocol: ThinkPro
             keeps_its_promises(trace, own, replace(Budget(), floor=200), 300)
     finally:
         engine.shutdown()
+
+
+@pytest.mark.parametrize("within", [60.0, 120.0, 4000.0])
+def test_a_deadline_is_kept_on_a_clock_that_ticks_once_a_step(
+    tiny: LlamaEngine, protocol: ThinkProtocol, within: float
+) -> None:
+    budget = Budget(within=within, answer_reserve=64, landing=True, loops=True)
+    for question in WORDS[:3]:
+        learned = Learned()
+        request = Request(1, asked(tiny, question), budget, DRAWN, boxed=True)
+        (trace,) = run(tiny, protocol, request, learned=learned)
+        keeps_its_promises(trace, protocol, budget, tiny.n_ctx)
+        assert trace.usage.seconds <= within + 1
+        changed = [e.change for e in trace.budget_events]
+        assert (trace.finish is Finish.DEADLINE) == (
+            BudgetChange.LATE in changed or BudgetChange.LANDED in changed
+        )
+        assert learned.thinking.traces == 1
+        assert learned.steps.expected(1, 100) == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("cap", [40, 77])
+def test_landing_is_a_prefix_of_the_exact_cut(builtin: Path, dialect: Dialect, cap: int) -> None:
+    for question in WORDS[:4]:
+        exact, _ = alone(builtin, dialect, question, Budget(cap=cap), DRAWN)
+        soft, own = alone(builtin, dialect, question, Budget(cap=cap, landing=True), DRAWN)
+        thought = soft.usage.think
+        assert soft.tokens[:thought] == exact.tokens[:thought]
+        assert cap - landing.window(cap) <= thought <= cap or soft.finish is Finish.CLOSED
+        if thought < cap and soft.finish is Finish.CAP:
+            said = b"".join(map(own.vocab.piece, soft.tokens[:thought]))
+            assert landing.ends(said[-landing.TAIL :], own.vocab.piece(soft.tokens[thought - 1]))
+
+
+def test_no_question_that_is_thought_about_is_taken_for_a_loop(
+    tiny: LlamaEngine, protocol: ThinkProtocol
+) -> None:
+    budget = Budget(floor=300, cap=600, loops=True)  # with a check or two
+    for question in WORDS[:6]:
+        assert ask(tiny, protocol, question, budget).finish is not Finish.LOOP
 
 
 # -- weights that are not ours -----------------------------------------------------------------
@@ -286,6 +336,23 @@ def test_a_model_that_does_not_think_answers(stranger: LlamaEngine) -> None:
     assert (trace.finish, trace.budget, trace.usage.think) == (Finish.NONE, None, 0)
     assert not any(trace.forced)
     assert trace.thought == ""
+
+
+@pytest.mark.weights
+def test_a_model_that_is_stuck_is_led_out_of_its_loop(smollm: Path) -> None:
+    engine = LlamaEngine(smollm, LlamaConfig(n_ctx=1024, threads=2))
+    try:
+        protocol = resolve(SPELLED, engine.vocab)
+        prompt = chatml(engine, "Write a long story about a fox.")
+        budget = Budget(max_answer=40, loops=True)
+        (trace,) = run(engine, protocol, Request(1, prompt, budget, Sampling(temperature=0)))
+        assert trace.finish is Finish.LOOP
+        assert trace.usage.think < 700
+        assert loops(trace.tokens[: trace.usage.think])
+        assert trace.budget_events[-1].figures["tokens"] >= LEAST
+        assert trace.answer
+    finally:
+        engine.shutdown()
 
 
 @pytest.mark.weights

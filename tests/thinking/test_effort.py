@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ponder.engines.replay import ByteVocabulary
 from ponder.errors import BudgetError
-from ponder.thinking.effort import EFFORTS, Wish, parse, steps
+from ponder.thinking.effort import EFFORTS, Wish, parse, seconds, steps
 from ponder.thinking.live import Request, check_budget, plan
 from ponder.thinking.protocol import resolve
 from ponder.types import Budget, Sampling
@@ -215,3 +215,50 @@ def test_a_key_goes_round_the_efforts() -> None:
 def test_from_exact_tokens_it_goes_to_the_next_effort(tokens: int, up: str, down: str) -> None:
     assert steps(Wish(tokens=tokens), 1) == Wish(up)
     assert steps(Wish(tokens=tokens), -1) == Wish(down)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30s", 30),
+        ("1.5s", 1.5),
+        ("2m", 120),
+        ("2 min", 120),
+        ("1m30s", 90),
+        ("1h 2m 3s", 3723),
+        ("500ms", 0.5),
+        (" 30 S ", 30),
+        ("30 sec", 30),
+    ],
+)
+def test_times_are_read_as_people_write_them(text: str, expected: float) -> None:
+    assert parse(text) == Wish(seconds=expected)
+    assert seconds(text) == expected
+
+
+def test_a_bare_number_is_seconds_only_where_a_time_is_asked_for() -> None:
+    assert seconds("30") == 30
+    assert parse("30") == Wish(tokens=30)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "s", "m", "-1s", "1s2m", "1e3s", "1d", "30 s s"])
+def test_what_is_no_time_is_told(text: str) -> None:
+    with pytest.raises(BudgetError) as refused:
+        seconds(text)
+    assert "30s" in refused.value.hint
+
+
+@given(st.floats(0.001, 10**6), st.sampled_from((None, 3.0)))
+def test_a_time_is_said_back_and_the_earlier_one_binds(time: float, base: float | None) -> None:
+    wish = Wish(seconds=time)
+    assert parse(wish.label).seconds == pytest.approx(time, abs=1e-6)
+    budget = wish.budget(Budget(within=base), 4096)
+    assert budget.within == (time if base is None else min(time, base))
+    assert (budget.cap, budget.thinking) == (None, True)
+    assert steps(wish, 1).effort == steps(Wish("max"), 1).effort
+
+
+@pytest.mark.parametrize("time", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_time_that_means_nothing_is_no_wish(time: float) -> None:
+    with pytest.raises(BudgetError):
+        Wish(seconds=time)

@@ -22,6 +22,7 @@ from adversary import (
     drive,
     keeps_its_promises,
     prompts,
+    timed_budgets,
 )
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine
@@ -60,7 +61,9 @@ def ask(
 
 
 @settings(max_examples=400, deadline=None)
-@given(adversaries, st.sampled_from(DIALECTS), budgets, prompts, st.integers(1, 5), st.booleans())
+@given(
+    adversaries, st.sampled_from(DIALECTS), timed_budgets, prompts, st.integers(1, 5), st.booleans()
+)
 def test_any_model_keeps_every_promise(
     adversary: Adversary,
     dialect: Dialect,
@@ -82,8 +85,13 @@ def test_a_smaller_budget_thinks_a_prefix_of_a_larger_one(
     # An end tag of several tokens that a floor withdraws leaves a hole where a smaller budget
     # would have cut in the middle of it: there the property holds without a floor only.
     floor = 0 if dialect is SPELLED else data.draw(st.integers(0, smaller))
-    short, protocol = ask(adversary, dialect, Budget(cap=smaller, floor=floor))
-    long, _ = ask(adversary, dialect, Budget(cap=larger, floor=floor))
+    # The same settings for both. One that may land is also a prefix of one that may not, and
+    # then of the same length or shorter.
+    landing = data.draw(st.booleans())
+    land_later = landing and data.draw(st.booleans())
+    short, protocol = ask(adversary, dialect, Budget(smaller, floor, landing=landing))
+    long, _ = ask(adversary, dialect, Budget(larger, floor, landing=land_later))
+    assert short.usage.think <= long.usage.think or short.finish is Finish.CLOSED
     if short.finish is Finish.CAP:
         sampled = _first_block(short, protocol)
         assert _first_block(long, protocol)[: len(sampled)] == sampled
@@ -122,7 +130,7 @@ def test_without_a_budget_nothing_is_changed(adversary: Adversary, dialect: Dial
 @given(
     adversaries,
     st.sampled_from(DIALECTS),
-    st.lists(st.tuples(budgets, prompts), min_size=1, max_size=5),
+    st.lists(st.tuples(timed_budgets, prompts), min_size=1, max_size=5),
     st.integers(1, 3),
     st.integers(0, 400),
 )

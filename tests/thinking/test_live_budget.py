@@ -197,15 +197,15 @@ def tells_what_happened(
     trace: Trace, events: Sequence[Event], told: Sequence[Rebudgeted], question: int
 ) -> None:
     """The changes in a trace are those that were told, each with the budget that it left."""
-    assert trace.budget_events == tuple(e.event for e in told)
+    assert trace.budget_events == tuple(e.decision for e in told)
     (started,) = [e for e in events if isinstance(e, Started) and e.question == question]
     budget = started.budget
     for event in told:
         assert budget is not None
-        budget += event.event.tokens
+        budget += event.decision.tokens
         assert event.budget == budget
-        assert event.event.at <= event.budget
-        assert event.event.change is EXTEND or not event.event.tokens
+        assert event.decision.at <= event.budget
+        assert event.decision.change is EXTEND or not event.decision.tokens
     assert trace.budget == budget
     at = [e.at for e in trace.budget_events]
     assert at == sorted(at)
@@ -240,12 +240,12 @@ def test_a_wait_turns_one_end_into_wait_while_there_is_room(
 
 
 def _asked(events: Sequence[Rebudgeted]) -> int:
-    return sum(e.event.change is WAIT for e in events)
+    return sum(e.decision.change is WAIT for e in events)
 
 
 def _by_wish(events: Sequence[Rebudgeted], floor: int) -> int:
     """Ends that were withdrawn because somebody asked; the others were the floor's."""
-    withdrawn = [e.event.at for e in events if e.event.change is WITHDRAWN]
+    withdrawn = [e.decision.at for e in events if e.decision.change is WITHDRAWN]
     below = (len(list(run)) for at, run in groupby(withdrawn) if at < floor)
     return len(withdrawn) - sum(min(count, STALLED) for count in below)
 
@@ -295,7 +295,7 @@ def test_what_is_asked_after_the_thinking_does_nothing(
     before, after = trace_in(plain), trace_in(events)
     assert (after.spans, after.tokens, after.finish) == (before.spans, before.tokens, before.finish)
     assert after.budget_events == before.budget_events  # the floor's, if there was one
-    told = [e.event for e in events if isinstance(e, Rebudgeted)]
+    told = [e.decision for e in events if isinstance(e, Rebudgeted)]
     assert tuple(told) == before.budget_events
 
 
@@ -402,8 +402,8 @@ def test_what_is_granted_is_not_taken_from_the_answer(tokens: int) -> None:
 def test_no_more_is_granted_than_the_context_holds() -> None:
     trace, events = ask(for_ever, Budget(cap=20), Note(EXTEND, 10, tokens=10_000))
     (told,) = [e for e in events if isinstance(e, Rebudgeted)]
-    assert 0 < told.event.tokens < 400
-    assert told.budget == trace.budget == trace.usage.think == 20 + told.event.tokens
+    assert 0 < told.decision.tokens < 400
+    assert told.budget == trace.budget == trace.usage.think == 20 + told.decision.tokens
 
 
 def test_a_full_context_grants_nothing_and_says_so() -> None:

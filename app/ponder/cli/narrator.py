@@ -78,7 +78,7 @@ class Narrator:
                 if total >= _LONG_PROMPT and self._err.is_terminal and not self._quiet:
                     end = "\r" if done < total else "\n"
                     self._err.print(f"reading the prompt: {done:,} of {total:,}", end=end)
-            case Rebudgeted(event=BudgetEvent(change=BudgetChange.DEADLINE, figures=figures)):
+            case Rebudgeted(decision=BudgetEvent(change=BudgetChange.DEADLINE, figures=figures)):
                 self._deadline(figures)
             case Text(span=span):
                 self._spans.append(span)

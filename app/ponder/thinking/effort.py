@@ -46,7 +46,7 @@ _ALSO_OFF = ("no", "none")
 _NUMBER = re.compile(
     r"(?P<number>[0-9]{1,18}|[0-9]{1,3}(?:[,_][0-9]{3}){1,5})(?:\s*tokens?)?", re.ASCII
 )
-_PART = r"[0-9]{1,6}(?:\.[0-9]{1,6})?"
+_PART = r"[0-9]{1,9}(?:\.[0-9]{1,6})?"
 _TIME = re.compile(
     rf"(?:(?P<h>{_PART})\s*h)?\s*(?:(?P<m>{_PART})\s*m(?:in)?)?\s*(?:(?P<s>{_PART})\s*s(?:ec)?)?"
     rf"\s*(?:(?P<ms>{_PART})\s*ms)?",

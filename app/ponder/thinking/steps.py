@@ -16,11 +16,11 @@ WINDOW = 1 / 60
 _FORGETTING = 0.998
 """Weight of the observation before the latest one: half is forgotten after some 350."""
 _VAGUE = 1e6
-"""How little is known of a, b and c in the beginning, and at most later."""
+"""How little is known of a, b and c in the beginning."""
 _THOUSANDS = 1000.0
 """K is counted in thousands, so that the three unknowns are of one size."""
 _RECENT = 64
-"""Ratios that are kept."""
+"""Ratios that are kept, and windows before any is an outlier."""
 _FEW = 8
 """Below so many of them, the margin is not narrower than `_FIRST_MARGIN`."""
 _FIRST_MARGIN = 1.25
@@ -81,19 +81,21 @@ class StepModel:
         """
         expected = self.expected(busy, held)
         if expected > 0:
-            seconds = min(seconds, _OUTLIER * expected)
+            if self.seen >= _RECENT:
+                seconds = min(seconds, _OUTLIER * expected)
             self.ratios = [*self.ratios[1 - _RECENT :], seconds / expected]
         self.seen += 1
         x = (1.0, busy, held / _THOUSANDS)
         p = self.spread
         px = [sum(p[3 * row + at] * x[at] for at in range(3)) for row in range(3)]
-        gain = _FORGETTING + sum(x[at] * px[at] for at in range(3))
+        known = sum(x[at] * px[at] for at in range(3))
+        gain = _FORGETTING + known
         error = seconds - sum(w * v for w, v in zip(self.weights, x, strict=True))
         self.weights = [w + k / gain * error for w, k in zip(self.weights, px, strict=True)]
-        shrunk = [p[3 * i + j] - px[i] * px[j] / gain for i in range(3) for j in range(3)]
-        # What nothing is learned about must not seem ever less known for that alone.
-        vague = max(shrunk[0], shrunk[4], shrunk[8]) / _FORGETTING > _VAGUE
-        self.spread = shrunk if vague else [value / _FORGETTING for value in shrunk]
+        # Forgets in the direction of what is seen alone: what nothing is learned about must not
+        # seem ever less known (directional forgetting, Kulhavy 1987).
+        change = (1 / _FORGETTING - 1) / known - 1 / (_FORGETTING * gain) if known > 0 else 0.0
+        self.spread = [p[3 * i + j] + px[i] * px[j] * change for i in range(3) for j in range(3)]
 
     def read(self, seconds: float, tokens: int) -> None:
         """Learn from so many prompt tokens that were read in one step."""

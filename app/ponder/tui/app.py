@@ -243,6 +243,8 @@ class PonderApp(App[int]):
         self.model = name
         about = opened.about if opened.note or opened.adapters else ""
         self.chat.query_one(Conversation).note(safe(about))
+        if opened.warning:
+            self.notify(safe(opened.warning), severity="warning", markup=False)
         self._tell_change()
 
     def trouble(self, error: PonderError | None) -> None:

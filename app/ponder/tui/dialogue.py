@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ponder.history.recorder import Recorder, Slot
     from ponder.history.records import Turn
     from ponder.session import Answering
+    from ponder.thinking.lengths import LengthModel
 
 TITLE = 60
 """Characters of a question that name its conversation."""
@@ -87,6 +88,11 @@ class Dialogue:
         assembled, self.assembled = self.assembled, None
         if assembled is not None:
             assembled.session.runner.close()
+
+    @property
+    def lengths(self) -> LengthModel | None:
+        """How long its model thinks, as far as that was measured."""
+        return self.assembled.session.runner.learned.thinking if self.assembled else None
 
     # -- which conversation it is ---------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -19,31 +20,36 @@ from ponder.tui.widgets.field import Field
 
 
 class BudgetScreen(ModalScreen[Wish | None]):
-    """Asks for a budget; gives None if it stays as it is."""
+    """Asks for a budget; gives None if it stays as it is.
+
+    Args:
+        wish: what is set.
+        efforts: what each effort means for the model that is loaded, in thinking tokens.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel"),
         Binding("down", "app.focus_next", show=False),
     ]
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, wish: Wish, efforts: Mapping[str, int | None]) -> None:
         super().__init__()
         self._wish = wish
+        self._efforts = efforts
 
     def compose(self) -> ComposeResult:
         """A field for a number, and the efforts."""
+        meant = [(name, f"{name:8} {_tokens(name, most)}") for name, most in self._efforts.items()]
         with Vertical(classes="dialog"):
             yield Label("Thinking budget", classes="dialog-title")
             yield Field(placeholder=f"{self._wish.label}; or 512, 2k, low, off …")
             yield Static(id="problem", markup=False)
-            yield OptionList(
-                *(Option(f"{name:8} {_tokens(name)}", id=name) for name in effort.EFFORTS)
-            )
+            yield OptionList(*(Option(told, id=name) for name, told in meant))
 
     def on_mount(self) -> None:
         """Mark what is set."""
         self.query_one("#problem").display = False
-        names = list(effort.EFFORTS)
+        names = list(self._efforts)
         if self._wish.effort in names:
             self.query_one(OptionList).highlighted = names.index(self._wish.effort)
 
@@ -70,9 +76,8 @@ class BudgetScreen(ModalScreen[Wish | None]):
         self.dismiss(None)
 
 
-def _tokens(name: str) -> str:
+def _tokens(name: str, tokens: int | None) -> str:
     """What an effort means."""
-    tokens = effort.EFFORTS[name]
     if name == "off":
         return "answer at once"
     return "as long as the context lasts" if tokens is None else f"up to {tokens:,} tokens"

@@ -21,6 +21,7 @@ from textual.worker import get_current_worker
 from ponder.errors import PonderError
 from ponder.history.records import Turn
 from ponder.printable import safe
+from ponder.receipt import duration
 from ponder.thinking import effort
 from ponder.thinking.effort import Wish
 from ponder.tui import pump
@@ -138,12 +139,9 @@ class ChatScreen(Screen[None]):
         """Ask; false if that was not possible, and the user was told why."""
         assembled = self.dialogue.assembled
         base = self.ponder.settings.budget.base()
+        n_ctx = assembled.engine.n_ctx if assembled else 0
         try:
-            budget = self.wish.budget(
-                base,
-                assembled.engine.n_ctx if assembled else 0,
-                assembled.session.runner.learned.thinking if assembled else None,
-            )
+            budget = self.wish.budget(base, n_ctx, self.dialogue.lengths)
             asked = self.dialogue.ask(question, budget)
         except PonderError as error:
             self._tell(error)
@@ -292,6 +290,9 @@ class ChatScreen(Screen[None]):
         composer = self.query_one(Composer)
         floor = self.ponder.settings.budget.floor
         budget = f"budget: {self.wish.label}" + (f", at least {floor:,}" if floor else "")
+        within = self.ponder.settings.budget.within
+        if within is not None:
+            budget += f", within {duration(within)}"
         composer.border_title = budget
         if self._queued:
             composer.border_subtitle = f"asked when {self._awaited} · esc takes it back"
@@ -302,14 +303,16 @@ class ChatScreen(Screen[None]):
     async def action_budget(self) -> None:
         """Ask for a budget."""
         self.app.clear_notifications()
-        wish = await self.app.push_screen_wait(BudgetScreen(self.wish))
+        wish = await self.app.push_screen_wait(
+            BudgetScreen(self.wish, effort.efforts(self.dialogue.lengths))
+        )
         if wish is not None:
             self.wish = wish
             self.show_budget()
 
     def action_effort(self, step: Literal[1, -1]) -> None:
         """One effort up or down."""
-        self.wish = effort.steps(self.wish, step)
+        self.wish = effort.steps(self.wish, step, self.dialogue.lengths)
         self.show_budget()
 
     @work(group="dialog", exclusive=True)

@@ -152,9 +152,9 @@ class TraceView(Vertical):
     def rebudgeted(self, event: Rebudgeted) -> None:
         """Its budget changed."""
         self.standing.budget = event.budget
-        if event.event.change is BudgetChange.WAIT:
+        if event.decision.change is BudgetChange.WAIT:
             self.standing.waits += 1
-        elif event.event.change is BudgetChange.WITHDRAWN and event.event.at >= self._floor:
+        elif event.decision.change is BudgetChange.WITHDRAWN and event.decision.at >= self._floor:
             self.standing.waits = max(0, self.standing.waits - 1)
         self._show()
 
