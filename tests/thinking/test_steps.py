@@ -55,6 +55,15 @@ def test_a_machine_that_becomes_slower_is_followed() -> None:
     assert model.expected(1, 100) == pytest.approx(0.03, rel=0.05)
 
 
+def test_a_machine_that_becomes_faster_is_followed_within_its_latest_windows() -> None:
+    model = StepModel()
+    for _ in range(500):
+        model.observe(0.01, 1, 100)
+    for _ in range(64):
+        model.observe(0.001, 1, 100)
+    assert model.seconds(1, 1, 100) < 0.002
+
+
 def test_one_long_sleep_is_not_believed() -> None:
     model = StepModel()
     for _ in range(200):

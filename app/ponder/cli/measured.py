@@ -148,7 +148,7 @@ def _pace(steps: StepModel) -> str:
         alone = " to ".join(f"{steps.expected(1, held) * 1e3:,.2f}" for held in _HELD)
         parts.append(
             f"{alone} ms a token with {_HELD[0]} to {_HELD[1]:,} tokens of context, "
-            f"90 % within {steps.margin:.2f} times that"
+            f"nine of ten of the latest within {steps.margin:.2f} times that"
         )
     if steps.read_tokens:
         parts.append(f"prompts {1 / steps.reading(1):,.0f} tokens/s")

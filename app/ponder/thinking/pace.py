@@ -41,10 +41,16 @@ class Pace:
         self._learned = learned
         self._live = live
         self._n_ctx = n_ctx
+        self._busy = 1
+        self._held = 0
 
     def held(self) -> int:
         """Tokens of context that all traces have together."""
         return sum(live.used() + len(live.gathered) for live in self._live.values())
+
+    def look(self) -> None:
+        """See how many traces run, and over how much context: their steps take that long."""
+        self._busy, self._held = max(1, len(self._live)), self.held()
 
     def refuse_too_short(self, request: Request, unread: int) -> None:
         """Refuse a deadline that the reading of the prompt alone would miss.
@@ -67,9 +73,9 @@ class Pace:
             return planned
         left = asked + request.budget.within - now
         reading = self._learned.steps.reading(len(planned.prompt))
-        busy, held = len(self._live) + 1, self.held() + len(planned.prompt)
-        answer = self._ending(request, self.answer_tokens(request), left, busy, held)
-        tokens = int((left - reading - answer) / self._seconds(1, busy, held))
+        self.look()
+        answer = self._ending(request, self.answer_tokens(request), left)
+        tokens = int((left - reading - answer) / self._seconds(1))
         if tokens >= max(self._protocol.dialect.smallest, 1):
             return planned
         hurried = replace(request, budget=replace(request.budget, thinking=False))
@@ -85,17 +91,16 @@ class Pace:
         """Set when its thinking, or its answer, has to end."""
         if live.deadline == inf:
             return
-        busy, held = len(self._live), self.held()
-        step = self._seconds(1, busy, held)
+        step = self._seconds(1)
         live.due = live.deadline - step
         live.landing_seconds = 0.0
         if live.finish is None:
             all_of_it = live.deadline - live.started
-            live.due -= self._ending(live.request, live.answer_tokens, all_of_it, busy, held)
+            live.due -= self._ending(live.request, live.answer_tokens, all_of_it)
             if live.landing:
                 live.landing_seconds = step * landing.window(len(live.tokens) + len(live.gathered))
         elif live.needs_resort():
-            live.due -= self._last_resort(live.request, busy, held)
+            live.due -= self._last_resort(live.request)
         live.heed = live.due - live.landing_seconds
 
     def news(self, live: Live, now: float) -> Figures | None:
@@ -108,8 +113,7 @@ class Pace:
             "seconds_left": live.deadline - now,
         }
         if self._learned.steps.known:
-            busy, held = len(self._live), self.held()
-            step = self._seconds(1, busy, held)
+            step = self._seconds(1)
             unread = 0 if live.tokens or live.gathered else len(live.plan.prompt)
             reading = self._learned.steps.reading(unread)
             think = len(live.tokens) + len(live.gathered)
@@ -129,25 +133,22 @@ class Pace:
         live.told_at = now
         return figures
 
-    def _ending(
-        self, request: Request, answer_tokens: int, all_of_it: float, busy: int, held: int
-    ) -> float:
+    def _ending(self, request: Request, answer_tokens: int, all_of_it: float) -> float:
         """Seconds that the closing words and the answer take.
 
         An answer gets half of the time at most, and never less than its last resort needs.
         """
-        cut = len(self._protocol.cut_ids)
-        answer = self._reading(cut, busy, held) + self._seconds(answer_tokens, busy, held)
-        return max(min(answer, all_of_it / 2), self._last_resort(request, busy, held))
+        answer = self._reading(len(self._protocol.cut_ids)) + self._seconds(answer_tokens)
+        return max(min(answer, all_of_it / 2), self._last_resort(request))
 
-    def _last_resort(self, request: Request, busy: int, held: int) -> float:
+    def _last_resort(self, request: Request) -> float:
         lead = len(self._protocol.lead(request.boxed))
-        return self._reading(lead, busy, held) + self._seconds(LAST_RESORT, busy, held)
+        return self._reading(lead) + self._seconds(LAST_RESORT)
 
-    def _reading(self, tokens: int, busy: int, held: int) -> float:
+    def _reading(self, tokens: int) -> float:
         """Words that are put into the model's mouth: one longer step."""
         steps = self._learned.steps
-        return self._seconds(1, busy, held) + steps.reading(tokens) * steps.margin
+        return self._seconds(1) + steps.reading(tokens) * steps.margin
 
-    def _seconds(self, steps: int, busy: int, held: int) -> float:
-        return self._learned.steps.seconds(steps, busy, held)
+    def _seconds(self, steps: int) -> float:
+        return self._learned.steps.seconds(steps, self._busy, self._held)

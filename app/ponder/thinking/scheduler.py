@@ -215,6 +215,7 @@ class Scheduler:
         if brought:
             self._meter.brought(brought, read)
         if now - self._settled >= BATCH:
+            self._pace.look()
             for live in self._live.values():
                 self._scribe.settle(live)
                 self._pace.update(live)
@@ -249,6 +250,7 @@ class Scheduler:
         if not inside:
             live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
         self._live[request.id] = self._by_seq[seq] = live
+        self._pace.look()
         self._regrant(live)
         self._events.append(
             Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)

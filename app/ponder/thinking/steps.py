@@ -1,7 +1,8 @@
 """How long a step takes on this machine: t(B, K) = a + b B + c K seconds, learned as steps come.
 
 B sequences decode one token each over K tokens of context. Recursive least squares with
-forgetting finds a, b and c; how far steps lie above that is kept as ratios of the latest ones.
+forgetting finds a, b and c; where the latest steps lie beside that is kept as ratios. A machine
+that others use too changes its pace tenfold within a second: the ratios follow at once.
 Reading a prompt has a rate of its own. Knows numbers alone: no clock, no engine, no file.
 """
 
@@ -13,8 +14,8 @@ from dataclasses import dataclass, field
 
 WINDOW = 1 / 60
 """Seconds over which steps are averaged: one observation each. A slow model's step is longer."""
-_FORGETTING = 0.998
-"""Weight of the observation before the latest one: half is forgotten after some 350."""
+_FORGETTING = 0.995
+"""Weight of the observation before the latest one: half is forgotten after some 140."""
 _VAGUE = 1e6
 """How little is known of a, b and c in the beginning."""
 _THOUSANDS = 1000.0
@@ -49,6 +50,8 @@ class StepModel:
     """What is not known of them: a matrix of 3 x 3, row by row."""
     ratios: list[float] = field(default_factory=list)
     """The latest windows, each in proportion to what was expected."""
+    margin: float = _FIRST_MARGIN
+    """The ratio that nine of ten of them stay below."""
     seen: int = 0
     """Windows observed."""
     read_tokens: float = 0.0
@@ -58,11 +61,11 @@ class StepModel:
 
     def __post_init__(self) -> None:
         read = [self.read_tokens, self.read_seconds]
-        numbers = [*self.weights, *self.spread, *self.ratios, *read]
+        numbers = [*self.weights, *self.spread, *self.ratios, self.margin, *read]
         if (
             (len(self.weights), len(self.spread)) != (3, 9)
             or not all(map(math.isfinite, numbers))
-            or min([*self.ratios, self.seen, *read]) < 0
+            or min([*self.ratios, self.margin, self.seen, *read]) < 0
         ):
             raise ValueError("no measurement of steps")
 
@@ -84,6 +87,8 @@ class StepModel:
             if self.seen >= _RECENT:
                 seconds = min(seconds, _OUTLIER * expected)
             self.ratios = [*self.ratios[1 - _RECENT :], seconds / expected]
+            p90 = sorted(self.ratios)[math.ceil(0.9 * len(self.ratios)) - 1]
+            self.margin = p90 if len(self.ratios) >= _FEW else max(p90, _FIRST_MARGIN)
         self.seen += 1
         x = (1.0, busy, held / _THOUSANDS)
         p = self.spread
@@ -111,15 +116,6 @@ class StepModel:
         a, b, c = self.weights
         # A slope below zero is noise, and far from what was measured it would be wrong by much.
         return max(0.0, a + b * busy) + max(0.0, c) * held / _THOUSANDS
-
-    @property
-    def margin(self) -> float:
-        """The ratio that nine of ten of the latest windows stay below."""
-        if not self.ratios:
-            return _FIRST_MARGIN
-        ordered = sorted(self.ratios)
-        p90 = ordered[math.ceil(0.9 * len(ordered)) - 1]
-        return max(1.0, p90, _FIRST_MARGIN if len(ordered) < _FEW else 0.0)
 
     def seconds(self, steps: int, busy: int, held: int) -> float:
         """So many steps at the ninetieth percentile, the context growing meanwhile."""
