@@ -187,7 +187,7 @@ def ask(
 
 
 def _withdrawn(event: Event) -> bool:
-    return isinstance(event, Rebudgeted) and event.event.change is BudgetChange.WITHDRAWN
+    return isinstance(event, Rebudgeted) and event.decision.change is BudgetChange.WITHDRAWN
 
 
 def _judge(item: Item, trace: Trace) -> Outcome:
