@@ -62,8 +62,8 @@ class Pace:
         reading = self._learned.steps.reading(unread)
         if within is not None and reading > within:
             raise BudgetError(
-                f"The prompt has {unread:,} tokens, and to read them takes some {reading:.1f} s "
-                f"here: no answer can come within {within:g} s.",
+                f"The prompt has {unread:,} tokens, and to read them takes some {reading:.2g} s "
+                f"here: no answer can come within {within:.2g} s.",
                 "Give it more time, or shorten the prompt.",
             )
 
