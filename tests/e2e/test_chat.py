@@ -181,7 +181,7 @@ def test_the_budget_is_set_from_the_keyboard(open_chat: Open) -> None:
     chat.until("budget: 20 tokens")
     chat.send(QUESTION + "\r")
     chat.until("cap: the thinking budget was spent")
-    chat.until("20/20")
+    chat.until("/20 tokens")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

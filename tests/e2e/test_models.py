@@ -56,7 +56,7 @@ def test_a_pull_outlives_the_chat_that_began_it(home: Path, tmp_path: Path) -> N
         hub.pieces = lambda _path, at: None if at < len(DATA) // 2 else wait(gate)
         first = chat(home, hub, cache)
         first.until(lambda _text: any(p.stat().st_size for p in cache.rglob("*.incomplete")))
-        first.until(" of 9 MB")
+        first.until(f" of {len(DATA) / 1e6:.0f} MB")
         first.send("\x1b")
         first.until(lambda text: "fetching small" in text.split("\n")[0])
         first.send(CTRL_Q)

@@ -51,7 +51,7 @@ def test_a_question_is_thought_about_and_answered(home: Path) -> None:
     child = spawn(home, "ask", "--budget", "30", "--seed", "1", QUESTION)
     shown = finish(child)
     assert child.exitstatus == 0
-    assert "arithmetic only" in shown
+    assert "everyday arithmetic" in shown
     assert "\x1b[2m" in shown  # the thinking is dimmed
     assert "\x1b[33m" in shown  # ponder's words are tinted
     assert "⟦" not in shown

@@ -111,7 +111,7 @@ def four_bits(path: Path) -> Path:
             writer.add_key_value(name, field.contents(), field.types[0], inner)
     for tensor in source.tensors:
         kind = tensor.tensor_type
-        if kind == GGMLQuantizationType.Q8_0:
+        if kind != GGMLQuantizationType.F32:
             weights = dequantize(tensor.data, kind)
             kind = GGMLQuantizationType.Q4_0
             writer.add_tensor(tensor.name, quantize(weights, kind), raw_dtype=kind)

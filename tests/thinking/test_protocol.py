@@ -54,7 +54,7 @@ def test_every_dialect_survives_every_tokenizer(
     ("vocabulary", "name", "end"),
     [
         pytest.param(r1, "r1", END_THINK, id="r1"),
-        pytest.param(tiny, "tiny", 2010, id="tiny"),
+        pytest.param(tiny, "tiny", 4095, id="tiny"),
         pytest.param(smollm2, "s1", 1, id="s1 on ChatML", marks=pytest.mark.weights),
         pytest.param(smollm2, "smol", 1, id="ponder-smol", marks=pytest.mark.weights),
     ],
