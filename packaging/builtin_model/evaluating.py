@@ -25,11 +25,8 @@ from ponder.evaluation.sets import named_set
 from ponder.settings import EngineSettings, Settings
 from ponder.types import (
     Budget,
-    BudgetChange,
-    Event,
     Finished,
     Message,
-    Rebudgeted,
     Sampling,
     Trace,
 )
@@ -170,24 +167,16 @@ def ask(
                 seed=at * 64 + sample,
             )
             stream = runner.submit(prompt, budget, sampling)
-            if condition.waits:
+            for _ in range(condition.waits):
                 stream.wait()
             streams.append((item, stream))
     outcomes: list[list[Outcome]] = [[] for _ in items]
     for done, (item, stream) in enumerate(streams):
-        waits = 1
         for event in stream:
-            if _withdrawn(event) and waits < condition.waits:
-                waits += 1
-                stream.wait()
             if isinstance(event, Finished):
                 outcomes[done // condition.samples].append(_judge(item, event.trace))
         tell(done + 1)
     return outcomes
-
-
-def _withdrawn(event: Event) -> bool:
-    return isinstance(event, Rebudgeted) and event.decision.change is BudgetChange.WITHDRAWN
 
 
 def _judge(item: Item, trace: Trace) -> Outcome:
