@@ -30,8 +30,12 @@ _MOST_DIMENSIONS = 4
 """GGML_MAX_DIMS (ggml.h)."""
 _LAYERS = range(1, 513)
 """LLAMA_MAX_LAYERS (llama-hparams.h); anything else fails an assertion."""
+_AS_WIDE = frozenset({"qwen2", "qwen2moe", "qwen2vl", "phi3", "phimoe"})
+"""Architectures whose queries llama.cpp takes to be as wide as the embedding, and then cuts into
+heads without comparing the two (models/qwen2.cpp); of others it checks the width itself."""
 LEAST_CONTEXT = 16
 """Tokens; in less than it has sequences, llama.cpp fails an assertion."""
+_WRONG_SHAPE = "The file is damaged, or was converted wrongly: download it again."
 _STRING, _ARRAY = 8, 9
 _SCALARS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?",
@@ -295,7 +299,8 @@ def _tensors(walk: _Walk, n_tensors: int, alignment: int | float | str) -> tuple
 
 def _check_shape(path: Path, facts: Facts) -> None:
     """Values of the right type that fail an assertion further down."""
-    shape = f"{facts.get('general.architecture')}."
+    architecture = facts.get("general.architecture")
+    shape = f"{architecture}."
     for key, value in facts.items():
         if isinstance(value, str) or not key.startswith(shape):
             continue
@@ -307,5 +312,19 @@ def _check_shape(path: Path, facts: Facts) -> None:
         if impossible:
             raise UnsupportedModel(
                 f"{path.name} says that its {key} is {value:,}, which llama.cpp cannot run.",
-                "The file is damaged, or was converted wrongly: download it again.",
+                _WRONG_SHAPE,
             )
+    heads, length, hidden = (
+        facts.get(shape + name)
+        for name in ("attention.head_count", "attention.key_length", "embedding_length")
+    )
+    if (
+        architecture in _AS_WIDE
+        and isinstance(heads, int) and isinstance(length, int) and isinstance(hidden, int)
+        and heads * length != hidden
+    ):  # fmt: skip
+        raise UnsupportedModel(
+            f"{path.name} says that its {shape}attention.head_count is {heads:,}, of {length:,} "
+            f"each, in an embedding of {hidden:,}, which llama.cpp cannot run.",
+            _WRONG_SHAPE,
+        )

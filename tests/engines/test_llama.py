@@ -365,7 +365,7 @@ def longest_run(tokens: Sequence[int]) -> int:
 
 
 def test_dry_breaks_a_loop(engine: LlamaEngine) -> None:
-    prompt = engine.vocab.encode("1 + 2 = 3, " * 8, special=False)
+    prompt = engine.vocab.encode("one two three four " * 8, special=False)
     assert longest_run(fresh(engine, prompt, 60)) > 20
     assert longest_run(fresh(engine, prompt, 60, DRY)) < 6
 
@@ -415,7 +415,7 @@ def test_a_fork_draws_as_its_parent_does(engine: LlamaEngine, judge: LlamaEngine
     prompt = engine.vocab.encode("one two three four ", special=False)
     said: list[int] = []
     same = 0
-    with opened(engine, prompt, Sampling(temperature=1.3, top_p=1, seed=8)) as parent:
+    with opened(engine, prompt, Sampling(temperature=1, top_p=1, seed=8)) as parent:
         for _ in range(12):
             child = engine.fork(parent)
             drawn = sample(engine, child, 1)
@@ -424,7 +424,7 @@ def test_a_fork_draws_as_its_parent_does(engine: LlamaEngine, judge: LlamaEngine
             same += own == drawn
             said += own
     # The child's cell lies between its parent's, which moves the logits by a hair and now and
-    # then a draw with them; another generator would agree on a third of them.
+    # then a draw with them; another generator would agree on two fifths of them.
     assert same >= 9
     # They had a choice.
     assert doubt(judge, prompt, said) > 5 * NOISE

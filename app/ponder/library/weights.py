@@ -156,20 +156,22 @@ def of_shape(shape: Shape, context: int, quant: str) -> tuple[Outline, Weights]:
     outline = outline_of_shape(shape, context)
     per_weight, share = _MIXES.get(quant, (QUANTS[quant], 0.0))
     mixed = per_weight + share * (_Q6_K - per_weight)
+    # The output layer of the mixed ones is Q6_K too; of a tied one, so is the embedding.
+    large = _Q6_K if quant in _MIXES else per_weight
     layers, active, parameters, largest = [], [], 0, 0.0
     for layer in range(shape.layers):
         size = through = 0.0
         for name, count, used in _matrices(shape, layer):
-            bits = mixed if name in ("v", "down") else 32.0 if name == "norm" else per_weight
+            is_mixed = name in ("v", "down")
+            bits = mixed if is_mixed else 32.0 if name == "norm" else per_weight
             size += count * bits / 8
             through += count * used * bits / 8
-            largest = max(largest, count * bits / 8)
+            # A share of the mixed ones is all large.
+            largest = max(largest, count * (large if is_mixed else bits) / 8)
             parameters += count
         layers.append(int(size))
         active.append(int(through))
     table = shape.vocabulary * shape.hidden
-    # The output layer of the mixed ones is Q6_K too; of a tied one, so is the embedding.
-    large = _Q6_K if quant in _MIXES else per_weight
     return outline, Weights(
         embedding=int(table * (large if shape.tied_embeddings else per_weight) / 8),
         output=shape.hidden * 4 + (0 if shape.tied_embeddings else int(table * large / 8)),
