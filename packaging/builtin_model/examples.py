@@ -17,7 +17,7 @@ from builtin_model.traces import Piece, Temper, Unwritable, think
 from ponder.evaluation.arithmetic import Draft
 from ponder.evaluation.dice import Dice
 from ponder.evaluation.questions import drafts
-from ponder.evaluation.talk import talks
+from ponder.evaluation.talk import Talk, talks
 
 _CLOSING = (
     "\n\nConsidering the limited time by the user, I have to give the solution based on the "
@@ -181,10 +181,10 @@ def examples(
         yield _example(dice, protocol, mixture, prompt, thought, answer, boxed)
 
 
-def _unrelated(dice: Dice, draft: Draft, chats: Iterator[object]) -> tuple[str, str]:
+def _unrelated(dice: Dice, draft: Draft, chats: Iterator[Talk]) -> tuple[str, str]:
     if dice.chance(0.25):
         chat = next(chats)
-        return chat.text, chat.answer  # type: ignore[attr-defined]
+        return chat.text, chat.answer
     return draft.text, draft.says.replace("{answer}", f"\\boxed{{{draft.answer}}}")
 
 
