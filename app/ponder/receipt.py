@@ -16,6 +16,7 @@ FINISHES = {
     Finish.CONTEXT: "the context was full",
     Finish.DEADLINE: "the time for thinking was over",
     Finish.LOOP: "it said the same again and again",
+    Finish.AGREED: "the other traces had agreed",
     Finish.USER: "the answer was asked for",
     Finish.OFF: "thinking was off",
     Finish.NONE: "this model does not think",
@@ -53,6 +54,10 @@ def why(trace: Trace) -> str:
                 return f"{FINISHES[trace.finish]} but for {known['left']}: a sentence had ended"
             case BudgetChange.LOOP, Finish.LOOP:
                 return f"it said the same {known['times']} times, {known['tokens']} tokens in all"
+            case BudgetChange.DROPPED, Finish.CAP:
+                return f"the pool of {known['pool']} tokens was short"
+            case BudgetChange.POOL, Finish.CAP:
+                return f"the pool of {known['pool']} tokens was spent"
     return FINISHES[trace.finish]
 
 
@@ -80,6 +85,8 @@ def remarks(trace: Trace) -> list[str]:
         said.append("the answer was cut at its deadline")
     elif trace.answer_end is AnswerEnd.CANCELLED and trace.finish is not Finish.CANCELLED:
         said.append("the answer was cancelled")
+    elif trace.answer_end is AnswerEnd.DROPPED and trace.finish not in (Finish.AGREED, Finish.CAP):
+        said.append("the other traces had agreed before its answer was complete")
     if trace.within is not None and trace.answer_end is not AnswerEnd.CANCELLED:
         took = trace.usage.wait_seconds + trace.usage.seconds
         late = took - trace.within

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from queue import SimpleQueue
-from typing import Self
+from typing import Protocol, Self
 
 from ponder.engines.base import Engine
 from ponder.errors import EngineError, PonderError
@@ -21,6 +21,13 @@ from ponder.thinking.live import Request
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Event, Finished, Sampling
+
+
+class Listener(Protocol):
+    """Who is told what happens to a question, by the worker."""
+
+    def put(self, item: Event | PonderError) -> None:
+        """Take what happened, before the next step is scheduled; an error is the last."""
 
 
 class Stream(Iterator[Event]):
@@ -104,7 +111,7 @@ class Runner:
         self.scheduler = Scheduler(engine, protocol, self.learned)
         self._keep = keep
         self._now = now
-        self._streams: dict[int, Stream] = {}
+        self._listeners: dict[int, Listener] = {}
         self._ids = count(1)
         self._work = threading.Event()
         self._closing = False
@@ -122,20 +129,37 @@ class Runner:
             InputError: a bad budget, or a prompt that is too long.
             EngineError: the runner is closed.
         """
+        stream = Stream(self, self.number())
+        self.ask(stream, (Request(stream.question, prompt, budget, sampling, boxed),))
+        return stream
+
+    def number(self) -> int:
+        """A number for a question to be asked."""
+        return next(self._ids)
+
+    def ask(self, listener: Listener, requests: Sequence[Request]) -> None:
+        """Ask questions that start together; returns at once.
+
+        Args:
+            listener: is told of them all, each under its number.
+            requests: with numbers from `number`.
+
+        Raises:
+            InputError: a bad budget, or a prompt that is too long: nothing is asked.
+            EngineError: the runner is closed.
+        """
         with self._lock:
             if self._closing:
                 raise EngineError("The engine has been shut down.")
-            stream = Stream(self, next(self._ids))
-            # Known before it is scheduled: a busy worker may tell of it at once.
-            self._streams[stream.question] = stream
+            # Known before they are scheduled: a busy worker may tell of them at once.
+            self._listeners |= {request.id: listener for request in requests}
             try:
-                request = Request(stream.question, prompt, budget, sampling, boxed)
-                self.scheduler.submit(request, self._now())
+                self.scheduler.submit_together(requests, self._now())
             except PonderError:
-                del self._streams[stream.question]
+                for request in requests:
+                    del self._listeners[request.id]
                 raise
         self._work.set()
-        return stream
 
     def cancel(self, question: int) -> None:
         """End a question where it stands."""
@@ -148,7 +172,7 @@ class Runner:
         with self._lock:
             first = not self._closing
             if first:
-                for question in list(self._streams):
+                for question in list(self._listeners):
                     self.cancel(question)
                 self._closing = True
                 self._work.set()
@@ -193,9 +217,10 @@ class Runner:
     def _deliver(self, event: Event) -> None:
         over = isinstance(event, Finished)
         question = event.question
-        stream = self._streams.pop(question, None) if over else self._streams.get(question)
-        if stream is not None:
-            stream.put(event)
+        told = self._listeners
+        listener = told.pop(question, None) if over else told.get(question)
+        if listener is not None:
+            listener.put(event)
 
     def _fail(self, error: PonderError) -> None:
         """Every question ends with the error; the next one finds a clean scheduler."""
@@ -204,6 +229,6 @@ class Runner:
             with suppress(Exception):
                 self.scheduler.abandon()
             self.scheduler = Scheduler(self.engine, self.protocol, self.learned)
-            streams, self._streams = self._streams, {}
-        for stream in streams.values():
-            stream.put(error)
+            listeners, self._listeners = self._listeners, {}
+        for listener in listeners.values():
+            listener.put(error)

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from typing import TypeVar
 
 from ponder.errors import PromptTooLong
 from ponder.runner import Runner, Stream
@@ -25,6 +26,8 @@ from ponder.types import (
     Sampling,
     Trimmed,
 )
+
+Asked = TypeVar("Asked")
 
 
 class Session:
@@ -70,6 +73,25 @@ class Session:
         Raises:
             InputError: a bad budget, or no room in the context.
         """
+        stream, left_out = self.put(
+            text, lambda prompt, boxed: self.runner.submit(prompt, budget, sampling, boxed)
+        )
+        return Answering(self, stream, text, left_out)
+
+    def put(self, text: str, ask: Callable[[tuple[int, ...], bool], Asked]) -> tuple[Asked, int]:
+        """Put a question to the runner, as the next one of this conversation.
+
+        Args:
+            text: the question.
+            ask: asks a prompt, and is told whether it calls for a box. Tried again with an
+                earlier turn less as long as the prompt is too long, if turns may be left out.
+
+        Returns:
+            What `ask` gave, and how many messages were left out.
+
+        Raises:
+            InputError: whatever `ask` refuses.
+        """
         asked = [*self.messages, Message("user", text)]
         # A box that an earlier question asked for was for that question alone.
         ruling = [text, *(m.content for m in self.messages if m.role == "system")]
@@ -77,8 +99,7 @@ class Session:
         left_out = 0
         while True:
             try:
-                stream = self.runner.submit(self.prompt(asked), budget, sampling, boxed)
-                break
+                return ask(self.prompt(asked), boxed), left_out
             except PromptTooLong:
                 first = next((i for i, m in enumerate(asked) if m.role != "system"), len(asked))
                 if not self.trim or first + 2 >= len(asked):
@@ -86,7 +107,6 @@ class Session:
                 # A turn is a question and its answer: both go, so that roles still alternate.
                 del asked[first : first + 2]
                 left_out += 2
-        return Answering(self, stream, text, left_out)
 
     def remember(self, question: str, answer: str) -> None:
         """Keep a turn for the prompts to come."""

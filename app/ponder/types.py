@@ -120,6 +120,8 @@ class Finish(StrEnum):
     """The time was spent, the answer's share of it aside."""
     LOOP = "loop"
     """It said the same again and again."""
+    AGREED = "agreed"
+    """The other traces of its question had agreed on an answer."""
     USER = "user"
     """Somebody asked for the answer now."""
     OFF = "off"
@@ -141,6 +143,8 @@ class AnswerEnd(StrEnum):
     """The context was full."""
     DEADLINE = "deadline"
     """The time was up."""
+    DROPPED = "dropped"
+    """Other traces of its question had agreed, or needed its tokens."""
     CANCELLED = "cancelled"
     """The question was cancelled."""
 
@@ -166,6 +170,12 @@ class BudgetChange(StrEnum):
     """The thinking was ended at a sentence's end, shortly before it would have been cut."""
     LOOP = "loop"
     """It was seen to say the same again and again."""
+    AGREED = "agreed"
+    """The vote of its question was decided without it."""
+    DROPPED = "dropped"
+    """The tokens that it shares with other traces were short: the others go on."""
+    POOL = "pool"
+    """The tokens that it shares with other traces were spent."""
 
 
 @dataclass(frozen=True, slots=True)

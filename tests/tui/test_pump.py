@@ -117,7 +117,7 @@ def _until_over(asked: Answering) -> None:
 
     def look() -> None:
         # SimpleQueue has no peek: the worker is done when it has forgotten the stream.
-        if asked.stream.question not in asked.stream._runner._streams:
+        if asked.stream.question not in asked.stream._runner._listeners:
             over.set()
 
     asked.stream.on_event = look

@@ -41,14 +41,16 @@ def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:
     )
 
 
-def never_started(request: Request, planned: Plan) -> Finished:
-    """A question that was cancelled while it waited."""
+def never_started(
+    request: Request, planned: Plan, finish: Finish, answer_end: AnswerEnd
+) -> Finished:
+    """A question that was ended while it waited."""
     trace = Trace(
         spans=(),
         tokens=(),
         forced=(),
-        finish=Finish.CANCELLED,
-        answer_end=AnswerEnd.CANCELLED,
+        finish=finish,
+        answer_end=answer_end,
         last_resort=False,
         budget=planned.cap,
         usage=Usage(prompt=len(planned.prompt)),

@@ -9,15 +9,15 @@ an answer always comes, and nothing is ever decoded past the context.
 A deadline is kept by the same clock that every step is measured by. What is learned from steps
 and traces goes into `Learned`, which outlives the scheduler.
 
-Other threads may call `submit`, `cancel`, `answer_now`, `extend` and `wait`: they only leave a
-note that the next `schedule` reads.
+Other threads may call `submit`, `cancel`, `drop`, `answer_now`, `extend` and `wait`: they only
+leave a note that the next `schedule` reads.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from typing import NamedTuple
@@ -39,6 +39,7 @@ from ponder.types import (
     BudgetChange,
     Chunk,
     Event,
+    Figures,
     Finish,
     Finished,
     Prefilled,
@@ -110,20 +111,56 @@ class Scheduler:
         Raises:
             InputError: it can never run: a bad budget, or a prompt that is too long.
         """
+        return self.submit_together((request,), now)[0]
+
+    def submit_together(
+        self, requests: Sequence[Request], now: float | None = None
+    ) -> tuple[Plan, ...]:
+        """Take questions in that start in one step, as far as there is room for them.
+
+        So the same traces share the same batches every time, whatever other threads do.
+
+        Raises:
+            InputError: one of them can never run; none is taken in.
+        """
+        plans = tuple(self._planned(request) for request in requests)
+
+        def note() -> None:
+            at = self._now if now is None else now
+            for request, planned in zip(requests, plans, strict=True):
+                self._queue.append(_Waiting(request, planned, at))
+
+        self._notes.append(note)
+        return plans
+
+    def _planned(self, request: Request) -> Plan:
         planned = plan(request, self._protocol, self._hands.n_ctx)
         pairs = zip(self._prompt, planned.prompt, strict=False)
         known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         self._pace.refuse_too_short(request, len(planned.prompt) - known)
-
-        def note() -> None:
-            self._queue.append(_Waiting(request, planned, self._now if now is None else now))
-
-        self._notes.append(note)
         return planned
 
     def cancel(self, question: int) -> None:
         """End a question where it stands; its room is returned."""
-        self._notes.append(lambda: self._cancel(question))
+        self._notes.append(lambda: self._end(question, Finish.CANCELLED, AnswerEnd.CANCELLED))
+
+    def drop(self, question: int, why: BudgetChange, figures: Figures) -> None:
+        """End a question where it stands: the vote that it is part of is decided without it.
+
+        Args:
+            question: which.
+            why: what is told of it.
+            figures: what that rests on.
+        """
+
+        def note() -> None:
+            live = self._live.get(question)
+            if live is not None:
+                self._scribe.settle(live)
+                self._scribe.rebudget(live, why, figures=figures)
+            self._end(question, Finish.AGREED, AnswerEnd.DROPPED)
+
+        self._notes.append(note)
 
     def answer_now(self, question: int) -> None:
         """End the thinking of a question; it goes on to its answer."""
@@ -263,19 +300,21 @@ class Scheduler:
         for note in self._later.pop(request.id, ()):
             note()
 
-    def _cancel(self, question: int) -> None:
+    def _end(self, question: int, finish: Finish, answer_end: AnswerEnd) -> None:
+        """End a question where it stands; if its thinking goes on, that ends with `finish`."""
         for at, waiting in enumerate(self._queue):
             if waiting.request.id == question:
                 del self._queue[at]
                 self._later.pop(question, None)
-                self._events.append(never_started(waiting.request, waiting.plan))
+                over = never_started(waiting.request, waiting.plan, finish, answer_end)
+                self._events.append(over)
                 return
         live = self._live.get(question)
         if live is not None:
             self._scribe.settle(live)
             if live.finish is None:
-                self._scribe.close(live, Finish.CANCELLED, self._now)
-            live.answer_end = AnswerEnd.CANCELLED
+                self._scribe.close(live, finish, self._now)
+            live.answer_end = answer_end
             self._complete(live)
 
     def _regrant(self, live: Live) -> None:
