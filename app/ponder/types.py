@@ -212,6 +212,11 @@ class Chunk(NamedTuple):
     """How long the whole step took, all sequences together."""
     busy: int = 1
     """How many sequences shared the step."""
+    logprobs: tuple[float, ...] = ()
+    """For each token, the natural logarithm of its probability among all tokens, at temperature
+    1 and before any sampler. Empty unless signals were asked for."""
+    entropies: tuple[float, ...] = ()
+    """For each token, the entropy of the distribution it comes from, in nats; likewise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from ponder.engines.base import Engine
-from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
+from ponder.engines.replay import ByteVocabulary, ReplayEngine, Signal, transcript
 from ponder.errors import ContextFull, EngineError
 from ponder.types import Chunk, Sampling, Seq
 from scripted import TAGS
@@ -38,7 +38,7 @@ def sample(engine: Engine, seq: Seq, n: int) -> list[int]:
 def test_it_is_an_engine() -> None:
     engine: Engine = made()
     assert (engine.n_ctx, engine.n_seqs, engine.capacity) == (50, 2, 100)
-    assert not engine.capabilities.margin
+    assert not engine.capabilities.margin and not engine.capabilities.signals
 
 
 def test_a_script_says_what_follows_from_the_tokens() -> None:
@@ -122,6 +122,27 @@ def test_a_fork_and_its_parent_go_their_own_ways() -> None:
     assert sample(engine, child, 1) == [8]
 
 
+def test_a_fork_may_draw_otherwise() -> None:
+    engine = made()
+    parent = engine.open((BOS,), Sampling(seed=50))
+    child = engine.fork(parent, Sampling(seed=0))
+    assert (sample(engine, parent, 2), sample(engine, child, 2)) == ([51, 52], [1, 2])
+
+
+def test_signals_are_told_as_scripted() -> None:
+    def feeling(tokens: Sequence[int], prompt: int, seed: int) -> Signal:
+        return Signal(-len(tokens), prompt, seed)
+
+    engine = ReplayEngine(VOCAB, counting, 50, 2, burst=2, feeling=feeling)
+    assert engine.capabilities.margin and engine.capabilities.signals
+    seq = engine.open((BOS, 1), Sampling(seed=3), watch=(9, 10), signals=True)
+    (chunk,) = engine.step({seq: 2})
+    assert (chunk.logprobs, chunk.entropies) == ((-2, -3), (2, 2))
+    assert chunk.gaps == ((3, 3), (3, 3))
+    (chunk,) = engine.step({engine.fork(seq, signals=False): 1})
+    assert (chunk.logprobs, chunk.entropies, chunk.gaps) == ((), (), ((3, 3),))
+
+
 def test_what_does_not_fit_is_refused_and_changes_nothing() -> None:
     engine = made(n_ctx=10)
     with pytest.raises(ContextFull):
@@ -177,8 +198,12 @@ def test_what_means_nothing_is_refused() -> None:
         engine.open((), ANY)
     with pytest.raises(EngineError, match="logits"):
         engine.open((BOS,), ANY, watch=(1,))
+    with pytest.raises(EngineError, match="logits"):
+        engine.open((BOS,), ANY, signals=True)
     seq = engine.open((BOS,), ANY)
     engine.close(seq)
+    with pytest.raises(EngineError, match="logits"):
+        engine.fork(engine.open((BOS,), ANY), signals=True)
     for misuse in (
         lambda: engine.close(seq),
         lambda: engine.fork(seq),

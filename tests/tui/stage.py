@@ -84,9 +84,10 @@ class HeldEngine(ReplayEngine):
         sampling: Sampling,
         watch: tuple[int, ...] = (),
         stop: tuple[int, ...] = (),
+        signals: bool = False,
     ) -> Seq:
         self.prompts.append(b"".join(map(self.vocab.piece, tokens)).decode("utf-8", "replace"))
-        return super().open(tokens, sampling, watch, stop)
+        return super().open(tokens, sampling, watch, stop, signals)
 
     def step(self, grants: Mapping[Seq, int]) -> list[Chunk]:
         while self._hold_at is not None and self._sampled >= self._hold_at:

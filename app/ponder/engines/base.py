@@ -25,6 +25,8 @@ class Capabilities:
     """Sequences that share a prefix without decoding it again."""
     exact_seed: bool = False
     """Same seed, same batch: same tokens."""
+    signals: bool = False
+    """Log-probabilities and entropies of what is sampled."""
 
 
 class Engine(Protocol):
@@ -56,6 +58,7 @@ class Engine(Protocol):
         sampling: Sampling,
         watch: tuple[int, ...] = (),
         stop: tuple[int, ...] = (),
+        signals: bool = False,
     ) -> Seq:
         """Begin a sequence; only enqueues, every cached prefix is reused.
 
@@ -64,13 +67,26 @@ class Engine(Protocol):
             sampling: how its tokens are drawn.
             watch: ids whose logit gap to the best is told with each sampled token.
             stop: ids after which no more is sampled within one grant.
+            signals: whether log-probability and entropy are told with each sampled token.
 
         Raises:
             ContextFull: the prompt is longer than the context, or too many are open.
         """
 
-    def fork(self, seq: Seq) -> Seq:
-        """A second sequence with the same tokens and sampler state, sharing the prefix."""
+    def fork(self, seq: Seq, sampling: Sampling | None = None, signals: bool | None = None) -> Seq:
+        """A second sequence with the same tokens and sampler state, sharing the prefix.
+
+        Whatever it does until it is closed, its parent goes on from the same logits and random
+        numbers as without it: bit by bit, if the parent was not stepped meanwhile.
+
+        Args:
+            seq: its parent.
+            sampling: how its tokens are drawn, from a sampler of its own; None: as its parent's.
+            signals: whether its log-probabilities and entropies are told; None: as its parent's.
+
+        Raises:
+            ContextFull: too many sequences are open.
+        """
 
     def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
         """Force tokens: never sampled, still attended to.
@@ -91,7 +107,9 @@ class Engine(Protocol):
         """Make a running or coming `step` return soon; from any thread."""
 
     def close(self, seq: Seq) -> None:
-        """End a sequence; what it leaves in the KV cache may serve a later one."""
+        """End a sequence; what it leaves in the KV cache may serve a later one, unless it is a
+        fork: that leaves nothing.
+        """
 
     def shutdown(self) -> None:
         """Give back memory and devices; the engine is of no use afterwards."""

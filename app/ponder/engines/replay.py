@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import count
+from typing import NamedTuple
 
 from ponder.engines.base import Capabilities
 from ponder.errors import ContextFull, EngineError
@@ -20,6 +21,21 @@ from ponder.vocabulary import Vocabulary
 
 Script = Callable[[Sequence[int], int, int], int]
 """(tokens so far, length of the prompt, seed) -> the next token."""
+
+
+class Signal(NamedTuple):
+    """What a script has a model feel before it says its next token."""
+
+    logprob: float = 0.0
+    """Of that token."""
+    entropy: float = 0.0
+    """Nats."""
+    gap: float = 0.0
+    """The best logit less that of each watched token."""
+
+
+Feeling = Callable[[Sequence[int], int, int], Signal]
+"""(tokens so far, length of the prompt, seed) -> what goes with the next token."""
 
 
 class ByteVocabulary:
@@ -88,6 +104,8 @@ class _Sequence:
     prompt: int
     sampling: Sampling
     stop: frozenset[int]
+    watch: tuple[int, ...] = ()
+    signals: bool = False
     decoded: int = 0
     pending: bool = False
     """Whether the last token was sampled and not yet decoded."""
@@ -103,9 +121,8 @@ class ReplayEngine:
         n_seqs: sequences that may be open at once.
         burst: sampled tokens a step may bring, as a remote stream does.
         slice_size: prompt tokens read in one step.
+        feeling: the signals that go with the script; None: there are none to be had.
     """
-
-    capabilities = Capabilities(fork=True, exact_seed=True)
 
     def __init__(
         self,
@@ -115,7 +132,11 @@ class ReplayEngine:
         n_seqs: int = 1,
         burst: int = 1,
         slice_size: int = 512,
+        feeling: Feeling | None = None,
     ) -> None:
+        felt = feeling is not None
+        self.capabilities = Capabilities(margin=felt, fork=True, exact_seed=True, signals=felt)
+        self._feeling = feeling
         self.vocab = vocab
         self.n_ctx = n_ctx
         self.n_seqs = n_seqs
@@ -133,15 +154,21 @@ class ReplayEngine:
         sampling: Sampling,
         watch: tuple[int, ...] = (),
         stop: tuple[int, ...] = (),
+        signals: bool = False,
     ) -> Seq:
-        """Begin a sequence. Gaps are not to be had: there are no logits."""
-        if watch:
-            raise EngineError("A scripted engine has no logits to watch.")
+        """Begin a sequence. There are no logits: gaps and signals are as scripted, or not there."""
+        self._check(bool(watch) or signals)
         if not tokens:
             raise EngineError("A sequence needs at least one token.")
         if len(tokens) > self.n_ctx or len(self._seqs) >= self.n_seqs:
             raise ContextFull(f"No room for {len(tokens)} more tokens.")
-        return self._add(_Sequence(list(tokens), len(tokens), sampling, frozenset(stop)))
+        return self._add(
+            _Sequence(list(tokens), len(tokens), sampling, frozenset(stop), watch, signals)
+        )
+
+    def _check(self, signals: bool) -> None:
+        if signals and self._feeling is None:
+            raise EngineError("This script has no logits to watch.")
 
     def _open(self, seq: Seq) -> _Sequence:
         sequence = self._seqs.get(seq)
@@ -154,12 +181,20 @@ class ReplayEngine:
         self._seqs[serial] = sequence
         return serial
 
-    def fork(self, seq: Seq) -> Seq:
+    def fork(self, seq: Seq, sampling: Sampling | None = None, signals: bool | None = None) -> Seq:
         """A copy."""
         source = self._open(seq)
+        self._check(bool(signals))
         if len(self._seqs) >= self.n_seqs:
             raise ContextFull(f"{self.n_seqs} sequences are open, as many as there can be.")
-        return self._add(replace(source, tokens=list(source.tokens)))
+        return self._add(
+            replace(
+                source,
+                tokens=list(source.tokens),
+                sampling=source.sampling if sampling is None else sampling,
+                signals=source.signals if signals is None else signals,
+            )
+        )
 
     def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
         """Append tokens, after the pending one or in its place."""
@@ -206,10 +241,14 @@ class ReplayEngine:
                 return Chunk(seq, prefilled=prefilled, busy=busy)
         sequence.decoded = len(sequence.tokens)
         sampled: list[int] = []
+        felt: list[Signal] = []
         while len(sampled) < min(grant, self._burst):
             if len(sequence.tokens) >= self.n_ctx:
                 raise ContextFull("The script went on past the context.")
-            token = self._script(sequence.tokens, sequence.prompt, sequence.sampling.seed)
+            place = sequence.tokens, sequence.prompt, sequence.sampling.seed
+            token = self._script(*place)
+            if self._feeling is not None and (sequence.watch or sequence.signals):
+                felt.append(self._feeling(*place))
             sequence.tokens.append(token)
             sampled.append(token)
             if token in sequence.stop:
@@ -217,7 +256,17 @@ class ReplayEngine:
         sequence.decoded = len(sequence.tokens) - bool(sampled)
         sequence.pending = bool(sampled)
         pieces = tuple(self.vocab.piece(token) for token in sampled)
-        return Chunk(seq, tuple(sampled), pieces, prefilled=prefilled, busy=busy)
+        told = felt if sequence.signals else ()
+        return Chunk(
+            seq,
+            tuple(sampled),
+            pieces,
+            tuple((signal.gap,) * len(sequence.watch) for signal in felt if sequence.watch),
+            prefilled=prefilled,
+            busy=busy,
+            logprobs=tuple(signal.logprob for signal in told),
+            entropies=tuple(signal.entropy for signal in told),
+        )
 
     def interrupt(self) -> None:
         """The coming step does nothing."""

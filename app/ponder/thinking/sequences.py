@@ -31,8 +31,12 @@ class Sequences(Protocol):
         sampling: Sampling,
         watch: tuple[int, ...] = (),
         stop: tuple[int, ...] = (),
+        signals: bool = False,
     ) -> Seq:
         """Begin a sequence."""
+
+    def fork(self, seq: Seq, sampling: Sampling | None = None, signals: bool | None = None) -> Seq:
+        """Begin a second sequence with the same tokens."""
 
     def feed(self, seq: Seq, tokens: tuple[int, ...], replace_pending: bool = False) -> None:
         """Force tokens."""

@@ -31,6 +31,10 @@ class LlamaSequence:
     """Whether the last of the queue was sampled and not yet decoded."""
     cached: int = 0
     """Prompt tokens taken from the cache and not yet told."""
+    signals: bool = False
+    """Whether log-probabilities and entropies are told."""
+    forked: bool = False
+    """Whether its prefix is another's."""
 
     @property
     def reading(self) -> bool:

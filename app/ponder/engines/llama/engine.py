@@ -12,10 +12,12 @@ the last bits of a logit.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
@@ -32,6 +34,15 @@ from ponder.types import Chunk, Sampling, Seq
 
 _NO_ROOM = 1
 """llama_decode: no slot in the KV cache for the batch (llama.h)."""
+
+
+class _Drawn(NamedTuple):
+    """A sampled token, and what is told of the distribution it comes from, where it is."""
+
+    token: int
+    gaps: tuple[float, ...]
+    logprobs: tuple[float, ...]
+    entropies: tuple[float, ...]
 
 
 class LlamaEngine:
@@ -69,7 +80,9 @@ class LlamaEngine:
         self._prefixes = not (
             lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model)
         )
-        self.capabilities = Capabilities(margin=True, fork=self._prefixes, exact_seed=True)
+        self.capabilities = Capabilities(
+            margin=True, fork=self._prefixes, exact_seed=True, signals=True
+        )
         self._batch = Batch(int(lib.llama_n_batch(self._context)))
         self._cache = Cache(self._memory, loaded.n_slots, loaded.n_seqs, self._prefixes)
         self._seqs: dict[Seq, LlamaSequence] = {}
@@ -84,6 +97,7 @@ class LlamaEngine:
         sampling: Sampling,
         watch: tuple[int, ...] = (),
         stop: tuple[int, ...] = (),  # noqa: ARG002
+        signals: bool = False,
     ) -> Seq:
         """Begin a sequence; only enqueues. One token a step makes `stop` hold by itself."""
         if self._context is None:
@@ -99,14 +113,24 @@ class LlamaEngine:
         sampler.accept(tokens)
         sequence = self._add(sampler, watch, len(tokens))
         sequence.queue = list(tokens)
+        sequence.signals = signals
         return sequence.serial
 
-    def fork(self, seq: Seq) -> Seq:
-        """A second sequence with the same tokens and sampler state, sharing the prefix."""
+    def fork(self, seq: Seq, sampling: Sampling | None = None, signals: bool | None = None) -> Seq:
+        """A second sequence with the same tokens, sharing the prefix and its parent's sampler
+        state, unless it gets a sampler of its own.
+        """
         if not self.capabilities.fork:
             raise EngineError("This model's state cannot be shared between sequences.")
         source = self._open(seq)
-        sequence = self._add(source.sampler.clone(), source.watch, source.prompt)
+        if sampling is None:
+            sampler = source.sampler.clone()
+        else:
+            sampler = Sampler(sampling, self.vocab)
+            sampler.accept(source.committed + source.queue)
+        sequence = self._add(sampler, source.watch, source.prompt)
+        sequence.signals = source.signals if signals is None else signals
+        sequence.forked = True
         if source.committed:
             lib.llama_memory_seq_cp(self._memory, source.slot, sequence.slot, 0, -1)
         sequence.committed.extend(source.committed)
@@ -188,7 +212,8 @@ class LlamaEngine:
         sequence = self._open(seq)
         del self._seqs[seq]
         sequence.sampler.free()
-        if not self._prefixes:
+        if sequence.forked or not self._prefixes:
+            # A fork's cells must not come between those of its parent, whose prefix it had.
             self._cache.truncate(sequence.slot, 0)
         self._cache.slots.release(sequence.slot)
         self._cache.forget(self.n_seqs)
@@ -211,6 +236,7 @@ class LlamaEngine:
             sequence.pending
             and len(sequence.queue) == 1
             and not sequence.watch
+            and not sequence.signals
             and len(sequence.committed) + 1 < self.n_ctx
         )
 
@@ -294,40 +320,51 @@ class LlamaEngine:
                 f"{backend.log_cause() or 'it gave no reason'}."
             )
 
-    def _sample(self, sequence: LlamaSequence, row: int | None) -> tuple[int, tuple[float, ...]]:
-        gaps: tuple[float, ...] = ()
-        if sequence.watch:
-            pointer = lib.llama_get_logits_ith(self._context, row)
-            logits = np.ctypeslib.as_array(pointer, shape=(self.vocab.size,))
-            best = float(logits.max())
-            gaps = tuple(best - float(logits[token]) for token in sequence.watch)
+    def _sample(self, sequence: LlamaSequence, row: int | None) -> _Drawn:
         sampler = sequence.sampler
         token = sampler.draw(sampler.chain, self._context, row)
         sequence.queue.append(token)
         sequence.pending = True
-        return token, gaps
+        if not (sequence.watch or sequence.signals):
+            return _Drawn(token, (), (), ())
+        # The sampler works on a copy: these are the model's own.
+        pointer = lib.llama_get_logits_ith(self._context, row)
+        logits = np.ctypeslib.as_array(pointer, shape=(self.vocab.size,))
+        best = float(logits.max())
+        gaps = tuple(best - float(logits[watched]) for watched in sequence.watch)
+        if not sequence.signals:
+            return _Drawn(token, gaps, (), ())
+        below = logits - best
+        weights = np.exp(below, dtype=np.float64)
+        total = float(weights.sum())
+        log_total = math.log(total)
+        # A token that is impossible weighs nothing, however far below the best it is.
+        below[weights == 0] = 0
+        entropy = log_total - float(weights @ below) / total
+        return _Drawn(token, gaps, (float(logits[token]) - best - log_total,), (entropy,))
 
     def _chunk(
         self,
         sequence: LlamaSequence,
         read: int,
-        drawn: tuple[int, tuple[float, ...]] | None,
+        drawn: _Drawn | None,
         seconds: float,
         busy: int,
     ) -> Chunk:
         cached, sequence.cached = sequence.cached, 0
         if drawn is None:
             return Chunk(sequence.serial, prefilled=read, cached=cached, seconds=seconds, busy=busy)
-        token, gaps = drawn
         return Chunk(
             sequence.serial,
-            (token,),
-            (self.vocab.piece(token),),
-            (gaps,) if gaps else (),
+            (drawn.token,),
+            (self.vocab.piece(drawn.token),),
+            (drawn.gaps,) if drawn.gaps else (),
             read,
             cached,
             seconds,
             busy,
+            drawn.logprobs,
+            drawn.entropies,
         )
 
     # -- sequences and their slots ----------------------------------------------------------
