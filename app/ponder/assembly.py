@@ -14,16 +14,26 @@ from ponder import hardware, lora, measured, paths
 from ponder.engines import probe
 from ponder.engines.base import Engine
 from ponder.engines.llama import LlamaConfig, LlamaEngine
-from ponder.errors import LibraryError, NotAModel, UnsupportedModel, WrongBytes
+from ponder.errors import (
+    InputError,
+    LibraryError,
+    ModelError,
+    NotAModel,
+    UnsupportedModel,
+    WrongBytes,
+)
 from ponder.hardware import Gpu
 from ponder.library import fit, local, packaged
 from ponder.library.fit import Machine
 from ponder.library.hashing import digests
+from ponder.library.local import Entry
+from ponder.library.telling import memory as bytes_of_memory
 from ponder.measured import Memory
 from ponder.receipt import named
 from ponder.runner import Runner
 from ponder.session import Session
-from ponder.settings import SamplingSettings, Settings
+from ponder.settings import EngineSettings, SamplingSettings, Settings
+from ponder.sizing import SMALLEST_CONTEXT
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.types import AppliedAdapter, Sampling
@@ -40,7 +50,10 @@ class Choices:
     template: Path | None = None
     """A Jinja file in place of the model's chat template."""
     n_seqs: int = 1
+    """Traces that are to run at once."""
     trim: bool = False
+    room: int | None = None
+    """Tokens of context that each of several traces needs at most, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,7 @@ def open_session(
     verdict = probe_verdict().require()
     own = settings.engine
     config = LlamaConfig(
-        n_ctx=own.ctx,
+        n_ctx=own.ctx if choices.n_seqs == 1 else _shared_context(entry, own, choices),
         n_seqs=choices.n_seqs,
         gpu_layers=own.gpu_layers,
         threads=own.threads,
@@ -169,6 +182,31 @@ def open_session(
         overridden(advised, settings.sampling),
         demonstrates,
         memory.warning,
+    )
+
+
+def _shared_context(entry: Entry, own: EngineSettings, choices: Choices) -> int | None:
+    """Tokens of context for each of several traces; None where the engine is to choose.
+
+    Raises:
+        InputError: so many do not fit into this machine's memory.
+    """
+    wish = fit.wish_of(own, choices.n_seqs)
+    wish = replace(wish, n_ctx=wish.n_ctx or choices.room or SMALLEST_CONTEXT)
+    machine, _ = usable_machine()
+    try:
+        advice = fit.advise(entry, wish, machine, strict=own.ctx is not None)
+    except ModelError:
+        return own.ctx  # the engine says better what is wrong with the file
+    if advice.verdict != "no":
+        return own.ctx or (advice.n_ctx if choices.room else None)
+    most = fit.most_traces(entry, wish, machine)
+    raise InputError(
+        f"{choices.n_seqs} traces of {advice.n_ctx:,} tokens of context take "
+        f"{bytes_of_memory(advice.need.total)}, and {bytes_of_memory(machine.free)} are free.",
+        f"At most {most} fit: --traces {most}. A smaller --budget or --ctx makes room for more."
+        if most
+        else "Choose a smaller --budget, --ctx or --kv-type, or a smaller quant.",
     )
 
 

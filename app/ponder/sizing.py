@@ -16,6 +16,8 @@ KV_BITS = {
 """Types that a KV cache can have, with the bits of one value."""
 DEFAULT_CONTEXT = 32_768
 """Tokens of context where nothing else is asked for: what DeepSeek evaluates R1 with."""
+SMALLEST_CONTEXT = 2048
+"""Tokens of context below which none is chosen by itself, however little memory there is."""
 MAX_SEQUENCES = 256
 """LLAMA_MAX_SEQ (llama-cparams.h)."""
 GPU_MARGIN = 1 << 30

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -21,16 +22,35 @@ from ponder.cli.options import (
 )
 from ponder.errors import InputError, PonderError
 from ponder.settings import Settings, read
+from ponder.sizing import MAX_SEQUENCES
 from ponder.thinking.effort import Wish, parse, seconds
 from ponder.types import Budget, Finished
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
+    from ponder.poll import Counted, Polled
+    from ponder.polling import Polling
     from ponder.session import Answering
     from ponder.thinking.lengths import LengthModel
+    from ponder.types import Event
+
+
+Told = TypeVar("Told", covariant=True)
+
+
+class Asked(Protocol[Told]):
+    """A question, or a vote on one, while it runs."""
+
+    def __iter__(self) -> Iterator[Told]:
+        """What happens."""
+
+    def cancel(self) -> None:
+        """End it where it stands; what is left to tell still comes."""
 
 
 _SEEDS = click.IntRange(0, 2**32 - 2)
+_BESIDE = 1024
+"""Tokens of context beside a thought and its question: a template's words, ponder's, an answer."""
 
 
 @click.command(
@@ -64,6 +84,14 @@ _SEEDS = click.IntRange(0, 2**32 - 2)
     help="End a thought that says the same again and again, or let it.",
 )
 @click.option("--no-think", is_flag=True, help="Answer without thinking.")
+@click.option(
+    "--traces",
+    "-k",
+    type=click.IntRange(1, MAX_SEQUENCES // 2),
+    default=1,
+    metavar="K",
+    help="Think K times at once, and give the answer that most of them come to.",
+)
 @click.option("--max-answer", type=int, help="Most answer tokens.")
 @click.option("--seed", type=_SEEDS, help="Draw the same tokens again.")
 @running_options
@@ -79,6 +107,7 @@ def app(
     landing: bool | None,
     loops: bool | None,
     no_think: bool,
+    traces: int,
     max_answer: int | None,
     seed: int | None,
     system: str | None,
@@ -105,8 +134,9 @@ def app(
         from ponder.assembly import Choices, open_session
         from ponder.cli.loading import progress
 
+        choices = Choices(None, system, dialect, template, traces, room=_room(wish, text, system))
         with progress(quiet or as_json) as tell:
-            opened = open_session(settings, Choices(None, system, dialect, template), tell)
+            opened = open_session(settings, choices, tell)
         with opened.session.runner:
             n_ctx = opened.engine.n_ctx
             if budget is None and wish is not None and wish.tokens is not None:
@@ -117,7 +147,13 @@ def app(
             from ponder.session import fresh_seed
 
             sampling = replace(opened.sampling, seed=fresh_seed() if seed is None else seed)
-            asked = opened.session.ask(text, wanted, sampling)
+            asked: Answering | Polling
+            if traces > 1:
+                from ponder.polling import Polling, Terms
+
+                asked = Polling(opened.session, text, wanted, sampling, Terms(traces))
+            else:
+                asked = opened.session.ask(text, wanted, sampling)
             if as_json:
                 _print_json(asked)
             else:
@@ -208,9 +244,19 @@ def _budget(
     return budget
 
 
-def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -> None:
+def _room(wish: Wish | None, text: str, system: str | None) -> int | None:
+    """Tokens of context that one trace needs at most; None where its budget does not say."""
+    if wish is None or wish.tokens is None:
+        return None
+    # No token is less than a byte.
+    return wish.tokens + len((text + (system or "")).encode()) + _BESIDE
+
+
+def _narrate(asked: Answering | Polling, opened: Assembled, budget: Budget, quiet: bool) -> None:
     from ponder.catalogue import catalogue
     from ponder.cli.narrator import Narrator
+    from ponder.cli.pollster import Pollster
+    from ponder.polling import Polling
 
     narrator = Narrator(budget, quiet)
     known = catalogue()
@@ -219,30 +265,41 @@ def _narrate(asked: Answering, opened: Assembled, budget: Budget, quiet: bool) -
     narrator.note(opened.about)
     if opened.warning:
         narrator.note(opened.warning)
-    try:
-        for event in asked:
-            narrator.take(event)
-    except KeyboardInterrupt:
-        # What was thought so far is shown with its account; a second Ctrl-C leaves at once.
-        asked.cancel()
-        for event in asked:
-            narrator.take(event)
-        raise
+    if isinstance(asked, Polling):
+        _follow(asked, Pollster(asked, narrator, quiet).take)
+    else:
+        _follow(asked, narrator.take)
     if opened.demonstrates:
         from ponder.assembly import smallest_real_model
 
         narrator.note(f"for a real model: {smallest_real_model()}")
 
 
-def _print_json(asked: Answering) -> None:
+def _follow(asked: Asked[Told], take: Callable[[Told], None]) -> None:
+    """Take all events; those of a cancellation too."""
     try:
         for event in asked:
-            told = {"event": type(event).__name__.lower(), **asdict(event)}
-            click.echo(json.dumps(told))
-            if isinstance(event, Finished):
-                sys.stdout.flush()
+            take(event)
     except KeyboardInterrupt:
+        # What was thought so far is shown with its account; a second Ctrl-C leaves at once.
         asked.cancel()
         for event in asked:
-            click.echo(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}))
+            take(event)
         raise
+
+
+def _print_json(asked: Answering | Polling) -> None:
+    from ponder.polling import Polling
+
+    def tell(event: Event | Counted | Polled) -> None:
+        told = {"event": type(event).__name__.lower(), **asdict(event)}
+        if isinstance(asked, Polling):
+            told["trace_number"] = asked.number(event.question)
+        click.echo(json.dumps(told))
+        if isinstance(event, Finished):
+            sys.stdout.flush()
+
+    if isinstance(asked, Polling):
+        _follow(asked, tell)
+    else:
+        _follow(asked, tell)

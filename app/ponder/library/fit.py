@@ -319,6 +319,18 @@ def advise(
     )
 
 
+def most_traces(entry: Entry, wish: Wish, machine: Machine) -> int:
+    """How many traces of the wished context can run here at once, up to those wished for."""
+
+    def fits(traces: int) -> bool:
+        if traces == 0:
+            return True
+        fewer = replace(wish, traces=traces)
+        return advise(entry, fewer, machine, strict=False).verdict != "no"
+
+    return _most(wish.traces, fits)
+
+
 def _largest(n_ctx: int, trained: int, as_good: Callable[[int], bool]) -> int:
     """The largest context up to `trained` that is as good as the one asked for."""
     return n_ctx + _most(trained - n_ctx, lambda more: as_good(n_ctx + more))

@@ -99,6 +99,13 @@ class Scheduler:
         """The accounts, for inspection."""
         return self._ledger
 
+    def thought(self, question: int) -> int:
+        """Thinking tokens of a question until now; for the thread that runs the loop."""
+        live = self._live.get(question)
+        if live is None:
+            return 0
+        return self._scribe.thinking(live) + (len(live.gathered) if live.finish is None else 0)
+
     # -- notes, from any thread -------------------------------------------------------
 
     def submit(self, request: Request, now: float | None = None) -> Plan:

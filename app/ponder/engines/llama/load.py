@@ -23,6 +23,7 @@ from ponder.sizing import (
     GPU_MARGIN,
     KV_BITS,
     MAX_SEQUENCES,
+    SMALLEST_CONTEXT,
     Outline,
     batch,
     kv_bytes,
@@ -313,7 +314,7 @@ def _fitting_context(trained: int, outline: Outline | None, config: LlamaConfig)
     """The default context, halved until its KV cache fits into half of the free memory."""
     n_ctx = min(trained, DEFAULT_CONTEXT)
     half = hardware.free_memory() / 2
-    while n_ctx > 2048 and _kv_bytes(outline, n_ctx * config.n_seqs, config) > half:
+    while n_ctx > SMALLEST_CONTEXT and _kv_bytes(outline, n_ctx * config.n_seqs, config) > half:
         n_ctx //= 2
     return n_ctx
 

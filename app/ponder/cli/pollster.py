@@ -1,0 +1,116 @@
+"""A vote between parallel traces as text: how it stands while they run, then the winner in full.
+
+While traces think there is one line, on a terminal, that is written over. Then the winner is
+told as a single trace would be, thinking to stderr and answer to stdout, and after it who voted
+for what and what decided.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.cells import set_cell_size
+from rich.live import Live
+from rich.text import Text as Styled
+
+from ponder.cli.narrator import Narrator
+from ponder.cli.terminal import Screen
+from ponder.poll import Counted, Poll, Polled, tally, verdict
+from ponder.polling import Polling
+from ponder.printable import safe
+from ponder.receipt import duration
+from ponder.types import Event, Finished, Rebudgeted, Started, Text, Trimmed
+
+_FRAME = 1 / 10
+"""Seconds between two looks of the line."""
+
+
+class Pollster:
+    """Prints one vote's events.
+
+    Args:
+        polling: the vote.
+        narrator: prints what is said of one trace.
+        quiet: print the winner's answer and nothing else.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        polling: Polling,
+        narrator: Narrator,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._polling = polling
+        self._narrator = narrator
+        self._clock = clock
+        self._began = clock()
+        screen = Screen(stderr=True, highlight=False)
+        shown = screen.is_terminal and not screen.is_dumb_terminal and not quiet
+        self._line = Live(console=screen, auto_refresh=False, transient=True) if shown else None
+        self._width = screen.width
+        self._drawn = 0.0
+        self._poll: Poll | None = None
+        self._thought: dict[int, int] = {}
+        self._running: set[int] = set()
+
+    def note(self, text: str) -> None:
+        """A line of narration."""
+        self._narrator.note(text)
+
+    def take(self, event: Event | Counted | Polled) -> None:
+        """Print what an event says."""
+        match event:
+            case Trimmed():
+                self._narrator.take(event)
+            case Started(question=question):
+                self._running.add(question)
+                # What is said of one budget holds for all of them.
+                if self._polling.number(question) == 1:
+                    self._narrator.take(event)
+            case Rebudgeted(question=question):
+                if self._polling.number(question) == 1:
+                    self._narrator.take(event)
+            case Text(question=question, think_tokens=tokens):
+                self._thought[question] = tokens
+            case Finished(question=question, trace=trace):
+                self._running.discard(question)
+                self._thought[question] = trace.usage.think
+            case Counted(poll=poll):
+                self._poll = poll
+            case Polled():
+                self._over(event)
+                return
+            case _:
+                return
+        self._draw()
+
+    def _draw(self) -> None:
+        """The line, where it is time for it."""
+        if self._line is None or not self._running or self._clock() - self._drawn < _FRAME:
+            return
+        self._drawn = self._clock()
+        if not self._line.is_started:
+            self._line.start()
+        thinking = f"{len(self._running)} traces · {sum(self._thought.values()):,} thinking tokens"
+        said = thinking if self._poll is None else f"{thinking} · {tally(self._poll)}"
+        line = set_cell_size(" ".join(safe(said).split()), self._width - 1).rstrip()
+        self._line.update(Styled(line, style="cyan"), refresh=True)
+
+    def _over(self, event: Polled) -> None:
+        if self._line is not None and self._line.is_started:
+            self._line.stop()
+        poll = event.poll
+        if poll.winner is not None:
+            trace = self._polling.traces[poll.winner]
+            for span in trace.spans:
+                self._narrator.take(Text(event.question, span, trace.usage.think))
+            self._narrator.take(Finished(event.question, trace))
+        self.note(tally(poll))
+        tokens = sum(trace.usage.think for trace in self._polling.traces.values())
+        seconds = duration(self._clock() - self._began)
+        self.note(f"{verdict(poll)} · {tokens:,} thinking tokens in {seconds}")
+        if self._polling.trouble:
+            self.note(f"answers were compared as text alone: {self._polling.trouble}")
