@@ -85,11 +85,17 @@ class Polled:
     poll: Poll
 
 
-def tally(poll: Poll) -> str:
-    """Who voted for what, in one line: `5 of 8: 42 · 2: 40 · 1: no answer`."""
+def standing(poll: Poll) -> list[tuple[int, str]]:
+    """How many voted for what, the most first: `[(5, "42"), (2, "40"), (1, "no answer")]`."""
     groups = [(len(choice.traces), _short(choice.answer)) for choice in poll.choices]
     if poll.silent:
         groups.append((len(poll.silent), "no answer"))
+    return groups
+
+
+def tally(poll: Poll) -> str:
+    """Who voted for what, in one line: `5 of 8: 42 · 2: 40 · 1: no answer`."""
+    groups = standing(poll)
     missing = poll.of - poll.finished
     if missing:
         word = "not finished" if poll.stop in (None, Decision.CANCELLED) else "not needed"

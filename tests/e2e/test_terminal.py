@@ -12,6 +12,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from e2e.terminal import Terminal
+
 PONDER = [sys.executable, "-m", "ponder"]
 QUESTION = "Mia has 38 marbles. She buys 47 more marbles. How many marbles does Mia have now?"
 LONG = ["--floor", "1400", "--seed", "1"]
@@ -137,3 +139,28 @@ def test_a_full_disk_is_told(home: Path) -> None:
     assert done.returncode != 0
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_traces_vote_in_one_line_and_the_winner_is_told(home: Path) -> None:
+    terminal = Terminal(home, "ask", "--traces", "8", "--seed", "1", QUESTION, lines=40)
+    assert terminal.end() == 0
+    lines = terminal.text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("thinking "))
+    assert "boxed{85}" in terminal.text
+    assert " of 8: 85" in "".join(lines[at:])
+    # The line of progress was there, and is gone.
+    assert b"traces run" in terminal.raw
+    assert "traces run" not in terminal.text
+    assert terminal.text.count("boxed") == 1
+
+
+def test_ctrl_c_ends_all_traces_and_tells_who_had_answered(home: Path) -> None:
+    child = spawn(home, "ask", "--traces", "4", *LONG, QUESTION)
+    child.expect("4 traces run")
+    child.sendintr()
+    shown = finish(child)
+    assert child.exitstatus == 130
+    assert "4 of 4: not finished" in shown
+    assert "cancelled before it was decided" in shown
+    assert "Traceback" not in shown
+    assert shown.count("\x1b[?25h") >= 1  # the cursor is back

@@ -16,7 +16,7 @@ from rich.text import Text as Styled
 
 from ponder.cli.narrator import Narrator
 from ponder.cli.terminal import Screen
-from ponder.poll import Counted, Poll, Polled, tally, verdict
+from ponder.poll import Counted, Poll, Polled, standing, tally, verdict
 from ponder.polling import Polling
 from ponder.printable import safe
 from ponder.receipt import duration
@@ -67,6 +67,7 @@ class Pollster:
                 self._narrator.take(event)
             case Started(question=question):
                 self._running.add(question)
+                self._thought[question] = 0
                 # What is said of one budget holds for all of them.
                 if self._polling.number(question) == 1:
                     self._narrator.take(event)
@@ -94,8 +95,11 @@ class Pollster:
         self._drawn = self._clock()
         if not self._line.is_started:
             self._line.start()
-        thinking = f"{len(self._running)} traces · {sum(self._thought.values()):,} thinking tokens"
-        said = thinking if self._poll is None else f"{thinking} · {tally(self._poll)}"
+        parts = [f"{len(self._running)} of {len(self._thought)} traces run"]
+        parts.append(f"{sum(self._thought.values()):,} thinking tokens")
+        if self._poll is not None:
+            parts += [f"{votes}: {answer}" for votes, answer in standing(self._poll)]
+        said = " · ".join(parts)
         line = set_cell_size(" ".join(safe(said).split()), self._width - 1).rstrip()
         self._line.update(Styled(line, style="cyan"), refresh=True)
 
