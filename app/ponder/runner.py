@@ -18,6 +18,7 @@ from ponder.engines.base import Engine
 from ponder.errors import EngineError, PonderError
 from ponder.thinking.learned import Learned
 from ponder.thinking.live import Request
+from ponder.thinking.pool import Terms
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Event, Finished, Sampling
@@ -160,6 +161,10 @@ class Runner:
                     del self._listeners[request.id]
                 raise
         self._work.set()
+
+    def share(self, terms: Terms) -> None:
+        """Have all questions that are asked from here on share what there is."""
+        self.scheduler.share(terms, self._now())
 
     def cancel(self, question: int) -> None:
         """End a question where it stands."""

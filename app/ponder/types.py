@@ -174,8 +174,16 @@ class BudgetChange(StrEnum):
     """The vote of its question was decided without it."""
     DROPPED = "dropped"
     """The tokens that it shares with other traces were short: the others go on."""
+    GRANTED = "granted"
+    """It was dealt thinking tokens out of a pool that it shares with other questions."""
+    PAUSED = "paused"
+    """It has used what it was dealt, and others of the pool think in its place."""
+    RESUMED = "resumed"
+    """It was dealt more, and thinks on."""
     POOL = "pool"
-    """The tokens that it shares with other traces were spent."""
+    """What it shares with other traces or questions is spent: the thinking is ended."""
+    REFUSED = "refused"
+    """Not even an answer would be there in time: it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

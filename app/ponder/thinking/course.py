@@ -166,6 +166,7 @@ class Course:
         if (
             live.finish is Finish.CLOSED
             and self._scribe.thinking(live) < live.cap
+            and (live.share is None or self._scribe.thinking(live) < live.share)
             and live.room(self._protocol) > 0
         ):
             self._scribe.rebook_last(live, Account.THINK)

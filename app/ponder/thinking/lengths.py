@@ -83,9 +83,9 @@ class LengthModel:
         for at, alive in enumerate(self.survival()):
             if alive <= 1 - share:
                 within = (before - (1 - share)) / (before - alive)
-                return round(_edge(at - 1) * math.pow(_edge(at) / _edge(at - 1), within))
+                return round(edge(at - 1) * math.pow(edge(at) / edge(at - 1), within))
             before = alive
-        return round(_edge(BINS - 1))
+        return round(edge(BINS - 1))
 
     def add(self, other: LengthModel, weight: float = 1.0) -> None:
         """Add what another saw, or with -1 take it away; no count falls below zero."""
@@ -99,8 +99,8 @@ def _bin(tokens: int) -> int:
     return min(BINS - 1, math.ceil(round(_PER_DOUBLING * math.log2(tokens / _FIRST), 9)))
 
 
-def _edge(at: int) -> float:
-    """The longest length of a bin."""
+def edge(at: int) -> float:
+    """The longest length of a bin, in tokens; that of the bin before the first is 1."""
     return _FIRST * 2 ** (at / _PER_DOUBLING) if at >= 0 else 1.0
 
 

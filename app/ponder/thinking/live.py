@@ -13,7 +13,7 @@ from ponder.thinking import landing
 from ponder.thinking.ledger import Account
 from ponder.thinking.loops import LoopWatch
 from ponder.thinking.parser import TraceParser
-from ponder.thinking.policies import View
+from ponder.thinking.policies import Close, View
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.types import AnswerEnd, Budget, BudgetEvent, Finish, Limit, Sampling, Seq, Span
 
@@ -39,6 +39,8 @@ class Request:
     sampling: Sampling
     boxed: bool = False
     """Whether the question asks for its answer in a box."""
+    weight: float = 1.0
+    """What its answer is worth beside those of other questions of one pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,12 @@ class Live:
     """What the time that is left was last said to come to, in thinking tokens."""
     told_at: float = -inf
     """When that was."""
+    share: int | None = None
+    """Thinking tokens that a pool has dealt it so far, the used ones included; None: no pool."""
+    paused: bool = False
+    """Whether others of the pool think in its place."""
+    verdict: Close | None = None
+    """What the pool decided on its thinking."""
 
     @property
     def cap(self) -> int:
@@ -259,12 +267,18 @@ class Live:
     def thinking_left(self, protocol: ThinkProtocol, think: int) -> int:
         """Thinking tokens until something has to be decided."""
         left = min(self.cap - think, self.room(protocol))
+        if self.share is not None:
+            left = min(left, self.share - think)
         window = self.landing
         if window:
             left = left - window if left > window else 1
         if self.request.budget.loops:
             left = min(left, LOOP_CHECK - think % LOOP_CHECK)
         return max(1, left)
+
+    def awaits_share(self, think: int) -> bool:
+        """Whether it has thought all that its pool has dealt it, and would think on."""
+        return self.finish is None and self.share is not None and think >= self.share
 
     def view(
         self, think: int, ending: bool, protocol: ThinkProtocol, now: float, boundary: bool
@@ -286,6 +300,7 @@ class Live:
             landing_seconds=self.landing_seconds,
             boundary=boundary,
             loop=self.watch.found,
+            verdict=self.verdict,
         )
 
     def needs_resort(self) -> bool:

@@ -50,7 +50,8 @@ class Pace:
 
     def look(self) -> None:
         """See how many traces run, and over how much context: their steps take that long."""
-        self._busy, self._held = max(1, len(self._live)), self.held()
+        busy = sum(not live.paused for live in self._live.values())
+        self._busy, self._held = max(1, busy), self.held()
 
     def refuse_too_short(self, request: Request, unread: int) -> None:
         """Refuse a deadline that the reading of the prompt alone would miss.
@@ -80,6 +81,15 @@ class Pace:
             return planned
         hurried = replace(request, budget=replace(request.budget, thinking=False))
         return replace(plan(hurried, self._protocol, self._n_ctx), too_little=max(0, tokens))
+
+    def least(self, request: Request, unread: int) -> float:
+        """Seconds that the shortest answer takes which ponder can lead a model to.
+
+        Args:
+            request: what is asked.
+            unread: tokens of its prompt that are still to be read.
+        """
+        return self._learned.steps.reading(unread) + self._last_resort(request)
 
     def answer_tokens(self, request: Request) -> int:
         """Tokens whose time is kept for an answer."""

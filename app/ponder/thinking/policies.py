@@ -56,6 +56,8 @@ class View:
     """Whether a line or a sentence has just ended."""
     loop: Loop | None = None
     """What it says again and again."""
+    verdict: Close | None = None
+    """What the pool decided that it shares with other questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,11 @@ def deadline(view: View) -> Decision | None:
     if view.ending or view.left > 0:
         return None
     return Close(Finish.DEADLINE, BudgetChange.LATE, {"seconds_left": view.left})
+
+
+def pool(view: View) -> Decision | None:
+    """What it shares with other questions is spent."""
+    return None if view.ending else view.verdict
 
 
 def loop(view: View) -> Decision | None:
@@ -160,7 +167,7 @@ def _may_extend(view: View) -> bool:
     )
 
 
-POLICIES: tuple[Policy, ...] = (user, cap, context, deadline, loop, landing, floor, wait)
+POLICIES: tuple[Policy, ...] = (user, cap, context, deadline, pool, loop, landing, floor, wait)
 
 
 def decide(view: View) -> Decision | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ponder.thinking.ledger import Account, Ledger
 from ponder.thinking.live import Live, Plan, Request
-from ponder.types import AnswerEnd, Finish, Finished, Span, Trace, Usage
+from ponder.types import AnswerEnd, BudgetEvent, Finish, Finished, Span, Trace, Usage
 
 
 def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:
@@ -42,7 +42,11 @@ def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:
 
 
 def never_started(
-    request: Request, planned: Plan, finish: Finish, answer_end: AnswerEnd
+    request: Request,
+    planned: Plan,
+    finish: Finish,
+    answer_end: AnswerEnd,
+    decisions: tuple[BudgetEvent, ...] = (),
 ) -> Finished:
     """A question that was ended while it waited."""
     trace = Trace(
@@ -55,6 +59,7 @@ def never_started(
         budget=planned.cap,
         usage=Usage(prompt=len(planned.prompt)),
         sampling=request.sampling,
+        budget_events=decisions,
         within=request.budget.within,
     )
     return Finished(request.id, trace)

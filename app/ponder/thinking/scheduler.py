@@ -9,8 +9,8 @@ an answer always comes, and nothing is ever decoded past the context.
 A deadline is kept by the same clock that every step is measured by. What is learned from steps
 and traces goes into `Learned`, which outlives the scheduler.
 
-Other threads may call `submit`, `cancel`, `drop`, `answer_now`, `extend` and `wait`: they only
-leave a note that the next `schedule` reads.
+Other threads may call `share`, `submit`, `cancel`, `drop`, `answer_now`, `extend` and `wait`: they
+only leave a note that the next `schedule` reads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
-from typing import NamedTuple
 
 from ponder.errors import PonderError
 from ponder.thinking.course import Course
@@ -29,10 +28,12 @@ from ponder.thinking.ledger import Ledger
 from ponder.thinking.live import Live, Plan, Request, plan
 from ponder.thinking.pace import Pace
 from ponder.thinking.parser import TraceParser
+from ponder.thinking.pool import Terms
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.record import never_started, trace_of
 from ponder.thinking.scribe import Scribe
 from ponder.thinking.sequences import Sequences
+from ponder.thinking.sharing import Sharing, Waiting
 from ponder.thinking.steps import Meter
 from ponder.types import (
     AnswerEnd,
@@ -52,15 +53,6 @@ BATCH = 1 / 60
 that is done for it; slow models are told of token by token all the same."""
 
 
-class _Waiting(NamedTuple):
-    """A question that waits for its turn."""
-
-    request: Request
-    plan: Plan
-    asked: float
-    """When, by the scheduler's clock."""
-
-
 class Scheduler:
     """Schedules the thinking of all questions over one engine.
 
@@ -77,7 +69,6 @@ class Scheduler:
         self._protocol = protocol
         self._ledger = Ledger(sequences.capacity)
         self._notes: deque[Callable[[], None]] = deque()
-        self._queue: deque[_Waiting] = deque()
         self._later: dict[int, list[Callable[[], None]]] = {}
         """Notes about questions in the queue, for when they start."""
         self._live: dict[int, Live] = {}
@@ -89,6 +80,17 @@ class Scheduler:
         self._pace = Pace(protocol, self._learned, self._live, sequences.n_ctx)
         self._course = Course(protocol, self._scribe, self._pace)
         self._meter = Meter(self._learned.steps, self._pace.held)
+        self.sharing = Sharing(
+            protocol,
+            self._learned,
+            self._live,
+            self._scribe,
+            self._course,
+            self._pace,
+            sequences.n_ctx,
+            self._admit,
+            self._regrant,
+        )
         self._prompt: tuple[int, ...] = ()
         """The last that was read: what begins like it need not be read again."""
         self._now = 0.0
@@ -107,6 +109,10 @@ class Scheduler:
         return self._scribe.thinking(live) + (len(live.gathered) if live.finish is None else 0)
 
     # -- notes, from any thread -------------------------------------------------------
+
+    def share(self, terms: Terms, now: float) -> None:
+        """Have all questions that are asked from now on share what these terms say."""
+        self._notes.append(lambda: self.sharing.agree(terms, now))
 
     def submit(self, request: Request, now: float | None = None) -> Plan:
         """Take a question in; it starts as soon as its room in the context is free.
@@ -135,7 +141,7 @@ class Scheduler:
         def note() -> None:
             at = self._now if now is None else now
             for request, planned in zip(requests, plans, strict=True):
-                self._queue.append(_Waiting(request, planned, at))
+                self.sharing.enqueue(Waiting(request, planned, at))
 
         self._notes.append(note)
         return plans
@@ -211,7 +217,7 @@ class Scheduler:
                 self._scribe.settle(live)
                 act(live)
                 self._regrant(live)
-            elif any(waiting.request.id == question for waiting in self._queue):
+            elif self.sharing.waits(question):
                 self._later.setdefault(question, []).append(note)
 
         self._notes.append(note)
@@ -237,8 +243,7 @@ class Scheduler:
         self._meter.end(now)
         while self._notes:
             self._notes.popleft()()
-        if self._queue:
-            self._admit(now)
+        self.sharing.deal(now)
         if self._grants:
             self._meter.begin(now, self._scribe.forcings)
         return self._grants
@@ -260,6 +265,7 @@ class Scheduler:
             self._meter.brought(brought, read)
         if now - self._settled >= BATCH:
             self._pace.look()
+            self.sharing.look()
             for live in self._live.values():
                 self._scribe.settle(live)
                 self._pace.update(live)
@@ -270,15 +276,16 @@ class Scheduler:
 
     # -- admission ----------------------------------------------------------------------
 
-    def _admit(self, now: float) -> None:
-        """Start queued questions in order while their room is free."""
-        while self._queue and len(self._live) < self._hands.n_seqs:
-            request, planned, asked = self._queue[0]
-            planned = self._pace.in_time(request, planned, asked, now)
-            if planned.lease > self._ledger.free:
-                return
-            self._queue.popleft()
-            self._start(request, planned, asked, now)
+    def _admit(self, waiting: Waiting, planned: Plan) -> bool:
+        """Start a question by this plan; false where its room is not free."""
+        if len(self._live) >= self._hands.n_seqs:
+            return False
+        request, _, asked = waiting
+        planned = self._pace.in_time(request, planned, asked, self._now)
+        if planned.lease > self._ledger.free:
+            return False
+        self._start(request, planned, asked, self._now)
+        return True
 
     def _start(self, request: Request, planned: Plan, asked: float, now: float) -> None:
         """Open a sequence for a question whose room is free."""
@@ -295,10 +302,11 @@ class Scheduler:
             live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
         self._live[request.id] = self._by_seq[seq] = live
         self._pace.look()
-        self._regrant(live)
         self._events.append(
             Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
         )
+        self.sharing.begin(live)
+        self._regrant(live)
         if planned.too_little is not None:
             least = max(self._protocol.dialect.smallest, 1)
             figures = {"tokens": planned.too_little, "smallest": least}
@@ -309,13 +317,12 @@ class Scheduler:
 
     def _end(self, question: int, finish: Finish, answer_end: AnswerEnd) -> None:
         """End a question where it stands; if its thinking goes on, that ends with `finish`."""
-        for at, waiting in enumerate(self._queue):
-            if waiting.request.id == question:
-                del self._queue[at]
-                self._later.pop(question, None)
-                over = never_started(waiting.request, waiting.plan, finish, answer_end)
-                self._events.append(over)
-                return
+        waiting = self.sharing.withdraw(question)
+        if waiting is not None:
+            self._later.pop(question, None)
+            over = never_started(waiting.request, waiting.plan, finish, answer_end)
+            self._events.append(over)
+            return
         live = self._live.get(question)
         if live is not None:
             self._scribe.settle(live)
@@ -327,6 +334,10 @@ class Scheduler:
     def _regrant(self, live: Live) -> None:
         """Work out how many tokens may come, and until when, before something is decided."""
         self._pace.update(live)
+        if live.awaits_share(self._scribe.thinking(live)):
+            self._grants.pop(live.seq, None)
+            self.sharing.stirred = True
+            return
         live.quota = self._grants[live.seq] = self._course.quota(live)
 
     def _tell_pace(self, live: Live) -> None:
@@ -377,10 +388,12 @@ class Scheduler:
             # A later prompt leaves this thinking out: nothing after the prompt can serve it.
             self._hands.rewind(live.seq, len(live.plan.prompt))
         self._hands.close(live.seq)
-        del self._by_seq[live.seq], self._grants[live.seq]
+        del self._by_seq[live.seq]
+        self._grants.pop(live.seq, None)
         question = live.request.id
         trace = trace_of(live, self._ledger, self._now)
         self._learned.learn(trace)
         self._events.append(Finished(question, trace))
+        self.sharing.over(live)
         self._ledger.release(question)
         del self._live[question]

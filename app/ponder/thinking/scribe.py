@@ -11,11 +11,13 @@ from collections import deque
 
 from ponder.thinking.landing import TAIL
 from ponder.thinking.ledger import Account, Ledger
-from ponder.thinking.live import LAST_RESORT, Live
+from ponder.thinking.live import LAST_RESORT, Live, Plan, Request
 from ponder.thinking.parser import Edge
 from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.record import never_started
 from ponder.thinking.sequences import Sequences
 from ponder.types import (
+    AnswerEnd,
     BudgetChange,
     BudgetEvent,
     Channel,
@@ -158,6 +160,12 @@ class Scribe:
         event = BudgetEvent(change, at, granted, figures or {})
         live.budget_events.append(event)
         self._events.append(Rebudgeted(live.request.id, event, live.cap))
+
+    def refuse(self, request: Request, planned: Plan, figures: Figures) -> None:
+        """A question is not even begun."""
+        decision = BudgetEvent(BudgetChange.REFUSED, 0, figures=figures)
+        ends = Finish.CANCELLED, AnswerEnd.CANCELLED
+        self._events.append(never_started(request, planned, *ends, (decision,)))
 
     def close(self, live: Live, finish: Finish, now: float) -> None:
         """The thinking is over."""

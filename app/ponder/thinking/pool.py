@@ -1,0 +1,162 @@
+"""One pool of thinking tokens, or of time, over many questions: who is dealt how much of it.
+
+Sums over numbers: what was dealt and what was used, how much a thought is worth going on with.
+Refuses to know traces, sequences and what is said in them; `sharing.py` deals by these sums.
+
+Source of the index: Gittins, Bandit Processes and Dynamic Allocation Indices (J. R. Stat. Soc. B,
+1979), as it serves jobs of unknown length: the chance of an end over the tokens that it takes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from ponder.errors import BudgetError
+from ponder.thinking.lengths import BINS, LengthModel, edge
+
+_UNMEASURED = 32
+"""Tokens that are dealt at a time where no lengths are known."""
+_LEAST, _MOST = 16, 256
+"""Tokens that are dealt at a time at least and at most."""
+_TURNS = 4
+"""A thought of median length is dealt its tokens in so many turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What questions share.
+
+    Raises:
+        BudgetError: the numbers mean nothing.
+    """
+
+    tokens: int | None = None
+    """Thinking tokens for all of them together; None: as many as they like. 0: none thinks."""
+    within: float | None = None
+    """Seconds from now until the last of them is answered; None: no deadline."""
+    width: int = 1
+    """How many of them are decoded in one batch; others may be open meanwhile, and wait."""
+
+    def __post_init__(self) -> None:
+        if self.tokens is not None and self.tokens < 0:
+            raise BudgetError(
+                f"A pool of {self.tokens:,} tokens means nothing.",
+                "Give a number of tokens from 0 up; leave it out for no limit.",
+            )
+        if self.within is not None and not (isfinite(self.within) and self.within > 0):
+            raise BudgetError(
+                f"A deadline of {self.within:g} seconds means nothing.",
+                "Give a time above 0, such as 30s or 2m; leave it out for no deadline.",
+            )
+        if self.width < 1:
+            raise BudgetError(
+                f"{self.width} questions at once are none.", "Give a number from 1 up."
+            )
+
+    @property
+    def scarce(self) -> bool:
+        """Whether there is anything to share out."""
+        return self.tokens is not None or self.within is not None
+
+
+class Pool:
+    """Accounts of thinking tokens: what was dealt is never more than there is.
+
+    Args:
+        tokens: how many there are; None: without end.
+    """
+
+    def __init__(self, tokens: int | None) -> None:
+        self._tokens = inf if tokens is None else float(tokens)
+        self._dealt: dict[int, int] = {}
+        self._used = 0
+
+    @property
+    def left(self) -> float:
+        """Tokens that nobody was dealt; infinite where there is no limit."""
+        return self._tokens - self._used - sum(self._dealt.values())
+
+    def dealt(self, owner: int) -> int:
+        """Tokens that a thought was dealt so far, those that it used included."""
+        return self._dealt.get(owner, 0)
+
+    def deal(self, owner: int, tokens: int) -> int:
+        """Deal as much of `tokens` as there is; gives how much that was."""
+        granted = int(max(0, min(tokens, self.left)))
+        self._dealt[owner] = self._dealt.get(owner, 0) + granted
+        return granted
+
+    def settle(self, owner: int, used: int) -> None:
+        """A question is over: what it did not use goes back.
+
+        Raises:
+            ValueError: it used more than it was dealt.
+        """
+        dealt = self._dealt.pop(owner, 0)
+        if not 0 <= used <= dealt:
+            raise ValueError(f"{used} tokens were used, and {dealt} dealt")
+        self._used += used
+
+
+class Prospects:
+    """What thoughts of any length promise, by the lengths that were measured.
+
+    Args:
+        lengths: of one model; as they are now.
+    """
+
+    def __init__(self, lengths: LengthModel) -> None:
+        self._edges = [0.0, *(edge(at) for at in range(BINS))]
+        self._alive = [1.0, *lengths.survival()]
+        self.quantum = _UNMEASURED
+        """Tokens to be dealt at a time."""
+        if lengths.enough:
+            self.quantum = max(_LEAST, min(_MOST, lengths.quantile(0.5) // _TURNS))
+
+    def index(self, think: int, weight: float = 1.0) -> float:
+        """The Gittins index of a thought that is still open after so many tokens.
+
+        Ends to be expected for a token, times the weight of its question:
+
+        G = max over d of weight * P(it ends within d more) / E[tokens that this takes].
+        Past the last length that is known it promises nothing.
+        """
+        edges, alive = self._edges, self._alive
+        at = bisect_right(edges, think)
+        if at >= len(edges):
+            return 0.0
+        share = (think - edges[at - 1]) / (edges[at] - edges[at - 1])
+        here = before = alive[at - 1] + (alive[at] - alive[at - 1]) * share
+        if here <= 0:
+            return 0.0
+        best, position, expected = 0.0, float(think), 0.0
+        for upper, surviving in zip(edges[at:], alive[at:], strict=True):
+            # Straight lines between the edges: the trapezoid is their integral.
+            expected += (upper - position) * (before + surviving) / 2 / here
+            best = max(best, (1 - surviving / here) / expected)
+            position, before = upper, surviving
+        return weight * best
+
+
+def seconds_for(answers: int, width: int, one: float, reading: float) -> float:
+    """Seconds that so many answers take, `width` of them side by side.
+
+    Args:
+        answers: how many are still to come.
+        width: how many are decoded in one batch.
+        one: seconds that one batch of answers takes.
+        reading: seconds for prompts that nobody has read yet, all together.
+    """
+    return -(-answers // width) * one + reading
+
+
+def first(keys: Sequence[tuple[float, float]]) -> int:
+    """Which of several questions is next: the earliest deadline, then the highest index.
+
+    Args:
+        keys: for each, its own deadline (infinite: none) and its index. Ties go to the first.
+    """
+    return min(range(len(keys)), key=lambda at: (keys[at][0], -keys[at][1]))
