@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
 from ponder.equality import Comparer, read_answer
-from ponder.errors import InputError, PonderError
+from ponder.errors import BudgetError, InputError, PonderError
 from ponder.poll import Choice, Counted, Decision, Poll, Polled
 from ponder.session import Session
 from ponder.thinking.live import Request
+from ponder.thinking.purse import Purse
 from ponder.thinking.votes import Ballot, Live, Result, Rules, vote
 from ponder.types import (
     AnswerEnd,
@@ -45,6 +46,10 @@ class Terms:
     """How many are asked."""
     rules: Rules = field(default_factory=Rules)
     """When the vote is decided."""
+    pool: int | None = None
+    """Thinking tokens for all of them together; None: as many as their budgets come to."""
+    weigh: bool = False
+    """Whether a ballot weighs what its trace's confidence is; else each weighs 1."""
 
 
 class Polling(Iterator[Event | Counted | Polled]):
@@ -73,6 +78,13 @@ class Polling(Iterator[Event | Counted | Polled]):
         terms: Terms,
         comparer: Comparer | None = None,
     ) -> None:
+        if terms.pool is not None and (terms.pool < 1 or not budget.thinking or budget.cap == 0):
+            raise BudgetError(
+                f"There is nothing to think with in a pool of {terms.pool:,} tokens."
+                if terms.pool < 1
+                else "With thinking off there is nothing to share a pool for.",
+                "Give --pool a number of tokens from 1 up, or leave it out.",
+            )
         if terms.traces > 1 and sampling.temperature == 0:
             raise InputError(
                 f"At temperature 0 all {terms.traces} traces are the same, and so are their votes.",
@@ -90,13 +102,22 @@ class Polling(Iterator[Event | Counted | Polled]):
         self._poll: Poll | None = None
         questions = [session.runner.number() for _ in range(terms.traces)]
         self._numbers = {question: at + 1 for at, question in enumerate(questions)}
+        runner = session.runner
+        purse = None
+        if terms.pool is not None:
+            purse = Purse(terms.pool, runner.learned.thinking)
+            # One of them can have all of it, and none more.
+            budget = replace(
+                budget, cap=terms.pool if budget.cap is None else min(terms.pool, budget.cap)
+            )
+        signals = runner.engine.capabilities.signals and (terms.weigh or purse is not None)
         drawn = [replace(sampling, seed=seed) for seed in seeds(sampling.seed, terms.traces)]
 
         def ask(prompt: tuple[int, ...], boxed: bool) -> None:
-            session.runner.ask(
+            runner.ask(
                 self,
                 [
-                    Request(question, prompt, budget, own, boxed)
+                    Request(question, prompt, budget, own, boxed, signals=signals, purse=purse)
                     for question, own in zip(questions, drawn, strict=True)
                 ],
             )
@@ -156,6 +177,9 @@ class Polling(Iterator[Event | Counted | Polled]):
             winner = 1 if poll.winner is None else poll.winner
             self._queue.put(Polled(min(self._numbers) + winner - 1, poll))
 
+    def _weight(self, trace: Trace) -> float:
+        return trace.confidence if self._terms.weigh and trace.confidence is not None else 1.0
+
     @property
     def _cancelled(self) -> bool:
         return any(t.answer_end is AnswerEnd.CANCELLED for t in self.traces.values())
@@ -179,7 +203,12 @@ class Polling(Iterator[Event | Counted | Polled]):
         groups = self._comparer.clusters([answers[number] for number in voters], _PATIENCE)
         group_of = {voters[at]: group for group, members in enumerate(groups) for at in members}
         ballots = [
-            Ballot(number, group_of.get(number), self.traces[number].usage.think)
+            Ballot(
+                number,
+                group_of.get(number),
+                self.traces[number].usage.think,
+                self._weight(self.traces[number]),
+            )
             for number in voters
         ]
         thought = self._session.runner.scheduler.thought

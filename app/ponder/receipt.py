@@ -56,7 +56,7 @@ def why(trace: Trace) -> str:
                 return f"it said the same {known['times']} times, {known['tokens']} tokens in all"
             case BudgetChange.DROPPED, Finish.CAP:
                 return f"the pool of {known['pool']} tokens was short"
-            case BudgetChange.POOL, Finish.CAP:
+            case BudgetChange.POOL, Finish.CAP if "pool" in known:
                 return f"the pool of {known['pool']} tokens was spent"
     return FINISHES[trace.finish]
 

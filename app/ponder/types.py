@@ -308,6 +308,8 @@ class Trace:
     adapters: tuple[AppliedAdapter, ...] = ()
     within: float | None = None
     """Seconds it had from the asking to its last token; None: as many as it liked."""
+    confidence: float | None = None
+    """Geometric mean probability of its thinking tokens; None where nobody asked for it."""
 
     @property
     def thought(self) -> str:

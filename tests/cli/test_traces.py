@@ -94,6 +94,27 @@ def test_a_budget_is_each_trace_s_own(capfd: pytest.CaptureFixture[str]) -> None
             assert one["trace"]["finish"] in ("cap", "closed", "agreed")
 
 
+@pytest.mark.parametrize("pool", [1, 40, 300, 900])
+def test_a_pool_is_for_all_together(capfd: pytest.CaptureFixture[str], pool: int) -> None:
+    told = events(capfd, "--traces", "6", "--pool", str(pool), "--seed", "5", LONG)
+    ends = [one["trace"] for one in told if one["event"] == "finished"]
+    assert len(ends) == 6
+    assert sum(trace["usage"]["think"] for trace in ends) <= pool
+    assert told[-1]["poll"]["winner"] is not None
+    answered = [trace for trace in ends if trace["answer_end"] == "stop"]
+    assert answered
+    assert all(trace["confidence"] is None or 0 < trace["confidence"] <= 1 for trace in ends)
+
+
+def test_votes_can_be_weighed(capfd: pytest.CaptureFixture[str]) -> None:
+    told = events(capfd, "--traces", "3", "--weigh", "--seed", "5", LONG)
+    ends = {one["trace_number"]: one["trace"] for one in told if one["event"] == "finished"}
+    for choice in told[-1]["poll"]["choices"]:
+        sure = [ends[number]["confidence"] for number in choice["traces"]]
+        assert choice["weight"] == pytest.approx(sum(sure))
+        assert all(0 < one < 1 for one in sure)
+
+
 def test_answers_without_thinking_vote_as_well(capfd: pytest.CaptureFixture[str]) -> None:
     told = events(capfd, "--traces", "4", "--no-think", "--seed", "5", QUESTION)
     finishes = {one["trace"]["finish"] for one in told if one["event"] == "finished"}
@@ -115,6 +136,12 @@ def test_one_trace_is_no_vote(capfd: pytest.CaptureFixture[str]) -> None:
     [
         (["--traces", "0"], "0 is not in the range 1<=x<=128"),
         (["--traces", "129"], "129 is not in the range 1<=x<=128"),
+        (["--pool", "90"], "--pool is for several traces, and there is one"),
+        (["--weigh"], "--weigh is for several traces, and there is one"),
+        (["--traces", "2", "--pool", "lots"], "'lots' is no budget"),
+        (["--traces", "2", "--pool", "medium"], "'medium' is no number of tokens"),
+        (["--traces", "2", "--pool", "0"], "nothing to think with in a pool of 0 tokens"),
+        (["--traces", "2", "--pool", "99", "--no-think"], "With thinking off"),
         (["--traces", "many"], "'many' is not a valid integer"),
         (["--traces", "4", "--temperature", "0"], "At temperature 0 all 4 traces are the same"),
         (["--traces", "4", "--budget", "3k"], "A budget of 3,072 tokens is beyond"),

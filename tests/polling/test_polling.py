@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ponder.engines.replay import ByteVocabulary, ReplayEngine, Script, transcript
+from ponder.engines.replay import ByteVocabulary, Feeling, ReplayEngine, Script, Signal, transcript
 from ponder.equality import Comparer, read_answer
 from ponder.equality.forms import form
 from ponder.errors import BudgetError, EngineError, InputError
@@ -82,11 +83,14 @@ def held(
     rules: Rules = LOSSLESS,
     budget: Budget = Budget(),  # noqa: B008
     burst: int = 1,
+    terms: Terms | None = None,
+    feeling: Feeling | None = None,
 ) -> Vote:
-    engine = ReplayEngine(VOCAB, script_of(says), n_ctx=1000, n_seqs=len(says), burst=burst)
+    engine = ReplayEngine(VOCAB, script_of(says), 1000, len(says), burst, feeling=feeling)
+    terms = terms or Terms(len(says), rules)
     with Runner(engine, resolve(TAGGED, VOCAB)) as runner:
         session = Session(runner, ChatTemplate(TEMPLATE, VOCAB))
-        polling = Polling(session, "?", budget, Sampling(seed=SEED), Terms(len(says), rules))
+        polling = Polling(session, "?", budget, Sampling(seed=SEED), terms)
         events = list(polling)
         assert runner.scheduler.ledger.free == engine.capacity
         assert not engine._seqs
@@ -293,3 +297,61 @@ def test_seeds_differ_and_fewer_traces_have_the_first_of_them(seed: int, a: int,
     assert many[0] == seed
     assert len(set(many)) == len(many)
     assert all(0 <= one < 2**32 - 1 for one in many)
+
+
+@settings(max_examples=40, deadline=None)
+@given(voters, st.integers(1, 600), st.integers(1, 3))
+def test_a_pool_bounds_all_of_them_together(voters: list[Says], pool: int, burst: int) -> None:
+    terms = Terms(len(voters), LOSSLESS, pool=pool)
+    vote = held(voters, LOSSLESS, burst=burst, terms=terms)
+    assert sum(trace.usage.think for trace in vote.polling.traces.values()) <= pool
+    assert vote.answer
+    again = held(voters, LOSSLESS, burst=burst, terms=terms)
+    assert again.poll == vote.poll
+
+
+def test_a_dropped_trace_is_not_waited_for() -> None:
+    """Half of the pool is a long thought's: whoever cannot be kept has no say."""
+    voters = says((10, "5"), (400, "6"), (400, "6"))
+    vote = held(voters, LOSSLESS, terms=Terms(3, LOSSLESS, pool=500))
+    dropped = [n for n, trace in vote.polling.traces.items() if trace.finish is Finish.CAP]
+    assert dropped
+    assert vote.answer == "5"
+    assert tally(vote.poll) == "1 of 3: 5 · 2: not needed"
+
+
+@pytest.mark.parametrize(
+    ("pool", "budget", "said"),
+    [
+        (0, Budget(), "nothing to think with in a pool of 0 tokens"),
+        (-5, Budget(), "a pool of -5 tokens"),
+        (9, Budget(thinking=False), "With thinking off"),
+        (9, Budget(cap=0), "With thinking off"),
+        (9, Budget(floor=20), "The floor (20) is above the budget (9)"),
+    ],
+)
+def test_a_pool_that_means_nothing_is_refused(
+    session: Session, pool: int, budget: Budget, said: str
+) -> None:
+    with pytest.raises(BudgetError) as refused:
+        Polling(session, "?", budget, Sampling(), Terms(2, pool=pool))
+    assert said in refused.value.message
+
+
+def test_votes_may_weigh_what_their_traces_were_sure_of() -> None:
+    voters = says((10, "5"), (20, "5"), (30, "6"))
+    feelings = dict(zip(seeds(SEED, 3), (-2.0, -2.0, -0.1), strict=True))
+
+    def feeling(_tokens: Sequence[int], _prompt: int, own: int) -> Signal:
+        return Signal(logprob=feelings[own])
+
+    for weigh, answer in ((False, "5"), (True, "6")):
+        terms = Terms(3, ALL, weigh=weigh)
+        vote = held(voters, terms=terms, feeling=feeling)
+        assert vote.answer == answer
+        weights = {choice.answer: choice.weight for choice in vote.poll.choices}
+        assert weights == pytest.approx(
+            {"5": 2 * math.exp(-2), "6": math.exp(-0.1)} if weigh else {"5": 2, "6": 1}
+        )
+    # An engine that cannot tell has one vote for each.
+    assert held(voters, terms=Terms(3, ALL, weigh=True)).answer == "5"

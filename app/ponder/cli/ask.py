@@ -92,6 +92,14 @@ _BESIDE = 1024
     metavar="K",
     help="Think K times at once, and give the answer that most of them come to.",
 )
+@click.option(
+    "--pool",
+    metavar="TOKENS",
+    help="Most thinking tokens of all traces together: 4000, 8k. --budget is each one's own.",
+)
+@click.option(
+    "--weigh", is_flag=True, help="Weigh each trace's vote by how sure the model was of its words."
+)
 @click.option("--max-answer", type=int, help="Most answer tokens.")
 @click.option("--seed", type=_SEEDS, help="Draw the same tokens again.")
 @running_options
@@ -108,6 +116,8 @@ def app(
     loops: bool | None,
     no_think: bool,
     traces: int,
+    pool: str | None,
+    weigh: bool,
     max_answer: int | None,
     seed: int | None,
     system: str | None,
@@ -123,6 +133,7 @@ def app(
         settings = with_model(read(paths.config_file()), model, lora)
         settings = with_options(settings, engine_and_sampling)
         wish = _wish(settings, budget, floor, no_think)
+        tokens = _pool(pool, weigh, traces)
         settings = with_limits(
             settings,
             within=None if within is None else seconds(within),
@@ -151,7 +162,8 @@ def app(
             if traces > 1:
                 from ponder.polling import Polling, Terms
 
-                asked = Polling(opened.session, text, wanted, sampling, Terms(traces))
+                terms = Terms(traces, pool=tokens, weigh=weigh)
+                asked = Polling(opened.session, text, wanted, sampling, terms)
             else:
                 asked = opened.session.ask(text, wanted, sampling)
             if as_json:
@@ -222,6 +234,27 @@ def _wish(settings: Settings, budget: str | None, floor: int | None, no_think: b
             "Leave out --floor, or give a --budget, max for example.",
         )
     return asked
+
+
+def _pool(pool: str | None, weigh: bool, traces: int) -> int | None:
+    """Thinking tokens that all traces share.
+
+    Raises:
+        InputError: it is no number of tokens, or there is only one trace.
+    """
+    for name, given in (("--pool", pool is not None), ("--weigh", weigh)):
+        if given and traces == 1:
+            raise InputError(
+                f"{name} is for several traces, and there is one.", "Add --traces 8, for example."
+            )
+    if pool is None:
+        return None
+    wish = parse(pool)
+    if wish.tokens is None:
+        raise InputError(
+            f"{pool!r} is no number of tokens.", "Give --pool tokens, such as 4000 or 8k."
+        )
+    return wish.tokens
 
 
 def _budget(

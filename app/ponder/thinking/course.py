@@ -76,8 +76,7 @@ class Course:
             case Close(finish, why, figures):
                 if why is not None:
                     self._scribe.rebudget(live, why, figures=figures)
-                self._close(live, finish, now)
-                self._scribe.force(live, self._protocol.cut_ids, rest=rest)
+                self.cut(live, finish, now, rest)
             case Extend(asked, figures):
                 live.stalled = live.stalled + 1 if think == live.thought_at_extension else 1
                 live.thought_at_extension = think
@@ -89,6 +88,11 @@ class Course:
             case None:
                 return False
         return True
+
+    def cut(self, live: Live, finish: Finish, now: float, rest: int = 0) -> None:
+        """End a thought where it stands; the answer follows."""
+        self._close(live, finish, now)
+        self._scribe.force(live, self._protocol.cut_ids, rest=rest)
 
     def _close(self, live: Live, finish: Finish, now: float) -> None:
         self._scribe.close(live, finish, now)
@@ -111,7 +115,7 @@ class Course:
                 return True
             self._close(live, Finish.CLOSED, now)
             return False
-        if live.request.budget.loops and (think + 1) % LOOP_CHECK == 0:
+        if live.watched and (think + 1) % LOOP_CHECK == 0:
             live.watch.read(live.tokens[len(live.watch) :])
         # Half an end tag is no sentence.
         boundary = not live.parser.held and landing.ends(live.tail, piece)
@@ -167,6 +171,8 @@ class Course:
             live.finish is Finish.CLOSED
             and self._scribe.thinking(live) < live.cap
             and (live.share is None or self._scribe.thinking(live) < live.share)
+            # What is left of a purse was dealt to those who think.
+            and live.request.purse is None
             and live.room(self._protocol) > 0
         ):
             self._scribe.rebook_last(live, Account.THINK)

@@ -87,6 +87,12 @@ class LengthModel:
             before = alive
         return round(edge(BINS - 1))
 
+    def remaining(self, tokens: int) -> int:
+        """Tokens that half of the traces that thought so long still need."""
+        at = _bin(tokens)
+        alive = self.survival()[at - 1] if at else 1.0
+        return max(0, self.quantile(1 - alive / 2) - tokens)
+
     def add(self, other: LengthModel, weight: float = 1.0) -> None:
         """Add what another saw, or with -1 take it away; no count falls below zero."""
         for mine, theirs in ((self.ended, other.ended), (self.cut, other.cut)):

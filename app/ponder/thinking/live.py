@@ -6,7 +6,8 @@ Knows how a request's budget becomes room in a context. Decides nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import exp, inf, isfinite
+from typing import TYPE_CHECKING
 
 from ponder.errors import BudgetError, PromptTooLong
 from ponder.thinking import landing
@@ -16,6 +17,9 @@ from ponder.thinking.parser import TraceParser
 from ponder.thinking.policies import Close, View
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.types import AnswerEnd, Budget, BudgetEvent, Finish, Limit, Sampling, Seq, Span
+
+if TYPE_CHECKING:
+    from ponder.thinking.purse import Purse
 
 LAST_RESORT = 32
 """Tokens a model gets to finish an answer that ponder led it to."""
@@ -41,6 +45,10 @@ class Request:
     """Whether the question asks for its answer in a box."""
     weight: float = 1.0
     """What its answer is worth beside those of other questions of one pool."""
+    signals: bool = False
+    """Whether it is told how sure the model is; costs time, and needs an engine that can."""
+    purse: Purse | None = None
+    """What it shares with other traces of its question; None: its budget is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +196,10 @@ class Live:
     last_resort: int | None = None
     """Tokens left of the last resort; None while there was no need for it."""
     answer_text: str = ""
+    felt: float = 0.0
+    """Sum of the log-probabilities of its thinking tokens, as they were sampled."""
+    felt_tokens: int = 0
+    """How many those are."""
     cached: int = 0
     prefilled: int = 0
     prefill_seconds: float = 0.0
@@ -226,6 +238,16 @@ class Live:
     def lease(self) -> int:
         """The most tokens it may hold in the context."""
         return self.plan.lease + self.grown
+
+    @property
+    def confidence(self) -> float | None:
+        """Geometric mean probability of its thinking tokens; None where nobody told it."""
+        return exp(self.felt / self.felt_tokens) if self.felt_tokens else None
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody wants to know of loops in its thinking."""
+        return self.request.budget.loops or self.request.purse is not None
 
     @property
     def deadline(self) -> float:
@@ -272,7 +294,7 @@ class Live:
         window = self.landing
         if window:
             left = left - window if left > window else 1
-        if self.request.budget.loops:
+        if self.watched:
             left = min(left, LOOP_CHECK - think % LOOP_CHECK)
         return max(1, left)
 
@@ -299,7 +321,7 @@ class Live:
             landing=self.landing,
             landing_seconds=self.landing_seconds,
             boundary=boundary,
-            loop=self.watch.found,
+            loop=self.watch.found if self.request.budget.loops else None,
             verdict=self.verdict,
         )
 

@@ -38,6 +38,7 @@ def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:
         sampling=live.request.sampling,
         budget_events=tuple(live.budget_events),
         within=live.request.budget.within,
+        confidence=live.confidence,
     )
 
 

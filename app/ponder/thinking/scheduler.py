@@ -30,6 +30,7 @@ from ponder.thinking.pace import Pace
 from ponder.thinking.parser import TraceParser
 from ponder.thinking.pool import Terms
 from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.purse import Keeper
 from ponder.thinking.record import never_started, trace_of
 from ponder.thinking.scribe import Scribe
 from ponder.thinking.sequences import Sequences
@@ -79,6 +80,7 @@ class Scheduler:
         self._scribe = Scribe(sequences, protocol, self._ledger, self._events)
         self._pace = Pace(protocol, self._learned, self._live, sequences.n_ctx)
         self._course = Course(protocol, self._scribe, self._pace)
+        self._keeper = Keeper(self._scribe, self._course, self._cannot_keep)
         self._meter = Meter(self._learned.steps, self._pace.held)
         self.sharing = Sharing(
             protocol,
@@ -244,6 +246,7 @@ class Scheduler:
         while self._notes:
             self._notes.popleft()()
         self.sharing.deal(now)
+        self._keeper.keep(self._grants, self._regrant, now)
         if self._grants:
             self._meter.begin(now, self._scribe.forcings)
         return self._grants
@@ -292,7 +295,9 @@ class Scheduler:
         self._ledger.lease(request.id, planned.lease)
         marks = (self._protocol.end_id, self._protocol.vocab.eos)
         stops = tuple(token for token in marks if token is not None)
-        seq = self._hands.open(planned.prompt, request.sampling, stop=stops)
+        seq = self._hands.open(
+            planned.prompt, request.sampling, stop=stops, signals=request.signals
+        )
         self._prompt = planned.prompt
         inside = planned.cap is not None
         parser = TraceParser(self._protocol, inside)
@@ -301,6 +306,7 @@ class Scheduler:
         if not inside:
             live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
         self._live[request.id] = self._by_seq[seq] = live
+        self._keeper.join(live)
         self._pace.look()
         self._events.append(
             Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
@@ -330,6 +336,12 @@ class Scheduler:
                 self._scribe.close(live, finish, self._now)
             live.answer_end = answer_end
             self._complete(live)
+
+    def _cannot_keep(self, live: Live, figures: Figures) -> None:
+        """The purse that a trace lives on is short: it is dropped."""
+        self._scribe.settle(live)
+        self._scribe.rebudget(live, BudgetChange.DROPPED, figures=figures)
+        self._end(live.request.id, Finish.CAP, AnswerEnd.DROPPED)
 
     def _regrant(self, live: Live) -> None:
         """Work out how many tokens may come, and until when, before something is decided."""
@@ -361,6 +373,9 @@ class Scheduler:
         tokens = chunk.tokens
         if not tokens:
             return
+        if chunk.logprobs and live.finish is None:
+            live.felt += sum(chunk.logprobs)
+            live.felt_tokens += len(chunk.logprobs)
         if (
             len(tokens) < live.quota
             and self._now < live.heed
@@ -393,6 +408,7 @@ class Scheduler:
         question = live.request.id
         trace = trace_of(live, self._ledger, self._now)
         self._learned.learn(trace)
+        self._keeper.leave(live)
         self._events.append(Finished(question, trace))
         self.sharing.over(live)
         self._ledger.release(question)
