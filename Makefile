@@ -33,7 +33,7 @@ SMOL_SECONDS ?= 300
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate test-training screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-votes bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ check: $(STAMPS)/dev ## set up, then ruff, mypy and import-linter
 bench: $(STAMPS)/dev ## set up, then measure the engine and the chat
 	$(BIN)/python tests/bench/bench.py
 	PYTHONPATH=tests $(BIN)/python -m bench.tui
+
+bench-votes: $(STAMPS)/dev ## set up, then measure parallel traces: time and right answers
+	PYTHONPATH=tests $(BIN)/python -m bench.votes
 
 bench-library: $(STAMPS)/dev ## set up, then measure pull and bundle, and kill them (10 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.pull

@@ -370,3 +370,14 @@ def test_a_model_that_goes_gives_back_what_it_took() -> None:
     assert fit.given_back(before, after, before) == before
     full = fit.given_back(before, replace(before, free=32 << 30), replace(after, free=0))
     assert full.free == before.total
+
+
+@pytest.mark.parametrize("free", [4, 5, 6, 8, 12])
+def test_the_most_traces_are_those_that_one_more_would_not_fit(free: int) -> None:
+    small = replace(LAPTOP, free=free * GIB)
+    most = fit.most_traces(entry("r1-7b"), Wish(4096, 64), small)
+    assert most < 64
+    for traces, fits in ((most, True), (most + 1, False)):
+        if traces:
+            advice = advise(entry("r1-7b"), Wish(4096, traces), small)
+            assert (advice.verdict != "no") is fits

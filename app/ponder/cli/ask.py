@@ -49,8 +49,10 @@ class Asked(Protocol[Told]):
 
 
 _SEEDS = click.IntRange(0, 2**32 - 2)
-_BESIDE = 1024
-"""Tokens of context beside a thought and its question: a template's words, ponder's, an answer."""
+_ANSWER = 4096
+"""Tokens of context for an answer without a limit, where the rest is known."""
+_WORDS = 512
+"""Tokens of context for a template's words and ponder's."""
 
 
 @click.command(
@@ -145,7 +147,8 @@ def app(
         from ponder.assembly import Choices, open_session
         from ponder.cli.loading import progress
 
-        choices = Choices(None, system, dialect, template, traces, room=_room(wish, text, system))
+        room = _room(settings, wish, text + (settings.system if system is None else system))
+        choices = Choices(None, system, dialect, template, traces, room=room)
         with progress(quiet or as_json) as tell:
             opened = open_session(settings, choices, tell)
         with opened.session.runner:
@@ -277,12 +280,13 @@ def _budget(
     return budget
 
 
-def _room(wish: Wish | None, text: str, system: str | None) -> int | None:
+def _room(settings: Settings, wish: Wish | None, text: str) -> int | None:
     """Tokens of context that one trace needs at most; None where its budget does not say."""
     if wish is None or wish.tokens is None:
         return None
     # No token is less than a byte.
-    return wish.tokens + len((text + (system or "")).encode()) + _BESIDE
+    asked = len(text.encode())
+    return max(wish.tokens, 0) + asked + (settings.budget.max_answer or _ANSWER) + _WORDS
 
 
 def _narrate(asked: Answering | Polling, opened: Assembled, budget: Budget, quiet: bool) -> None:
