@@ -52,6 +52,8 @@ class Poll:
     """Answers, the best first."""
     silent: tuple[int, ...]
     """Traces that finished and gave no answer that could be read."""
+    dropped: tuple[int, ...]
+    """Traces that were ended before, because the tokens that they shared were short."""
     winner: int | None
     """The trace whose answer is the answer: the shortest of the first choice; where no answer
     could be read, the shortest of all that finished. None if nobody has."""
@@ -96,7 +98,9 @@ def standing(poll: Poll) -> list[tuple[int, str]]:
 def tally(poll: Poll) -> str:
     """Who voted for what, in one line: `5 of 8: 42 · 2: 40 · 1: no answer`."""
     groups = standing(poll)
-    missing = poll.of - poll.finished
+    if poll.dropped:
+        groups.append((len(poll.dropped), "dropped"))
+    missing = poll.of - poll.finished - len(poll.dropped)
     if missing:
         word = "not finished" if poll.stop in (None, Decision.CANCELLED) else "not needed"
         groups.append((missing, word))
@@ -121,7 +125,7 @@ def verdict(poll: Poll) -> str:
         case Decision.ALL if not figures["lead"]:
             return "a tie: the shortest trace decides"
         case Decision.ALL:
-            return "all have answered"
+            return "all others have answered" if poll.dropped else "all have answered"
     return "not decided"
 
 

@@ -217,7 +217,13 @@ class Polling(Iterator[Event | Counted | Polled]):
             for question, number in self._numbers.items()
             if number not in self.traces
         ]
-        return _told(vote(ballots, live, self._terms.rules), ballots, answers, self._terms.traces)
+        dropped = tuple(
+            number
+            for number, trace in sorted(self.traces.items())
+            if trace.answer_end is AnswerEnd.DROPPED
+        )
+        result = vote(ballots, live, self._terms.rules)
+        return _told(result, ballots, answers, dropped, self._terms.traces)
 
 
 def seeds(seed: int, traces: int) -> list[int]:
@@ -242,7 +248,11 @@ def _votes(trace: Trace) -> bool:
 
 
 def _told(
-    result: Result, ballots: Sequence[Ballot], answers: dict[int, str | None], of: int
+    result: Result,
+    ballots: Sequence[Ballot],
+    answers: dict[int, str | None],
+    dropped: tuple[int, ...],
+    of: int,
 ) -> Poll:
     """A result in plain words."""
     choices = tuple(
@@ -263,4 +273,4 @@ def _told(
         "finished": float(len(ballots)),
     }
     stop = None if result.stop is None else Decision(result.stop.value)
-    return Poll(of, choices, silent, winner, stop, figures)
+    return Poll(of, choices, silent, dropped, winner, stop, figures)

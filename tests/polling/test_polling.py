@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -228,8 +229,15 @@ def test_equal_answers_are_one_however_they_are_written() -> None:
 
 
 def test_a_cancelled_vote_returns_everything_and_decides_nothing() -> None:
-    voters = says((5, "1"), (600, "2"), (700, "2"))
-    engine = ReplayEngine(VOCAB, script_of(voters), n_ctx=1000, n_seqs=3)
+    whole = script_of(says((5, "1"), (600, "2"), (700, "2")))
+    cancelled = threading.Event()
+
+    def script(tokens: Sequence[int], prompt: int, own: int) -> int:
+        if len(tokens) - prompt == 100:
+            assert cancelled.wait(30)
+        return whole(tokens, prompt, own)
+
+    engine = ReplayEngine(VOCAB, script, n_ctx=1000, n_seqs=3)
     with Runner(engine, resolve(TAGGED, VOCAB)) as runner:
         session = Session(runner, ChatTemplate(TEMPLATE, VOCAB))
         polling = Polling(session, "?", Budget(), Sampling(seed=SEED), Terms(3, LOSSLESS))
@@ -238,14 +246,19 @@ def test_a_cancelled_vote_returns_everything_and_decides_nothing() -> None:
             events.append(event)
             if isinstance(event, Counted):
                 polling.cancel()
+                cancelled.set()
         last = events[-1]
         assert isinstance(last, Polled)
-        if last.poll.stop is Decision.CANCELLED:
-            # The runner may have been quicker than we were.
-            assert last.poll.winner is None
-            assert session.messages == []
-            assert tally(last.poll) == "1 of 3: 1 · 2: not finished"
-        assert len(polling.traces) == 3
+        assert (last.poll.stop, last.poll.winner) == (Decision.CANCELLED, None)
+        assert tally(last.poll) == "1 of 3: 1 · 2: not finished"
+        assert session.messages == []
+        ends = [polling.traces[number] for number in (1, 2, 3)]
+        assert [trace.answer_end for trace in ends] == [
+            AnswerEnd.STOP,
+            AnswerEnd.CANCELLED,
+            AnswerEnd.CANCELLED,
+        ]
+        assert [trace.usage.think for trace in ends[1:]] == [101, 101]
         assert runner.scheduler.ledger.free == engine.capacity
         assert not engine._seqs
 
@@ -317,7 +330,8 @@ def test_a_dropped_trace_is_not_waited_for() -> None:
     dropped = [n for n, trace in vote.polling.traces.items() if trace.finish is Finish.CAP]
     assert dropped
     assert vote.answer == "5"
-    assert tally(vote.poll) == "1 of 3: 5 · 2: not needed"
+    assert tally(vote.poll) == "1 of 3: 5 · 2: dropped"
+    assert verdict(vote.poll) == "all others have answered"
 
 
 @pytest.mark.parametrize(

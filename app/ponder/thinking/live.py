@@ -242,7 +242,8 @@ class Live:
     @property
     def confidence(self) -> float | None:
         """Geometric mean probability of its thinking tokens; None where nobody told it."""
-        return exp(self.felt / self.felt_tokens) if self.felt_tokens else None
+        # Sums of floats may come out a hair above what a probability can be.
+        return exp(min(0.0, self.felt / self.felt_tokens)) if self.felt_tokens else None
 
     @property
     def watched(self) -> bool:
