@@ -303,7 +303,8 @@ def _narrate(asked: Answering | Polling, opened: Assembled, budget: Budget, quie
     if opened.warning:
         narrator.note(opened.warning)
     if isinstance(asked, Polling):
-        _follow(asked, Pollster(asked, narrator, quiet).take)
+        with Pollster(asked, narrator, quiet) as pollster:
+            _follow(asked, pollster.take)
     else:
         _follow(asked, narrator.take)
     if opened.demonstrates:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Self
 
 from rich.cells import set_cell_size
 from rich.live import Live
@@ -20,14 +21,14 @@ from ponder.poll import Counted, Poll, Polled, standing, tally, verdict
 from ponder.polling import Polling
 from ponder.printable import safe
 from ponder.receipt import duration
-from ponder.types import Event, Finished, Rebudgeted, Started, Text, Trimmed
+from ponder.types import Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 
 _FRAME = 1 / 10
 """Seconds between two looks of the line."""
 
 
 class Pollster:
-    """Prints one vote's events.
+    """Prints one vote's events; a context manager that leaves the terminal as it was.
 
     Args:
         polling: the vote.
@@ -53,8 +54,15 @@ class Pollster:
         self._width = screen.width
         self._drawn = 0.0
         self._poll: Poll | None = None
+        self._read: Prefilled | None = None
         self._thought: dict[int, int] = {}
         self._running: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear()
 
     def note(self, text: str) -> None:
         """A line of narration."""
@@ -74,6 +82,9 @@ class Pollster:
             case Rebudgeted(question=question):
                 if self._polling.number(question) == 1:
                     self._narrator.take(event)
+            case Prefilled():
+                if self._polling.number(event.question) == 1:
+                    self._read = event
             case Text(question=question, think_tokens=tokens):
                 self._thought[question] = tokens
             case Finished(question=question, trace=trace):
@@ -96,16 +107,24 @@ class Pollster:
         if not self._line.is_started:
             self._line.start()
         parts = [f"{len(self._running)} of {len(self._thought)} traces run"]
-        parts.append(f"{sum(self._thought.values()):,} thinking tokens")
+        tokens = sum(self._thought.values())
+        if not tokens and self._read is not None:
+            parts.append(f"reading the prompt: {self._read.done:,} of {self._read.total:,}")
+        else:
+            parts.append(f"{tokens:,} thinking tokens")
         if self._poll is not None:
             parts += [f"{votes}: {answer}" for votes, answer in standing(self._poll)]
         said = " · ".join(parts)
         line = set_cell_size(" ".join(safe(said).split()), self._width - 1).rstrip()
         self._line.update(Styled(line, style="cyan"), refresh=True)
 
-    def _over(self, event: Polled) -> None:
+    def _clear(self) -> None:
+        """Take the line away."""
         if self._line is not None and self._line.is_started:
             self._line.stop()
+
+    def _over(self, event: Polled) -> None:
+        self._clear()
         poll = event.poll
         if poll.winner is not None:
             trace = self._polling.traces[poll.winner]
