@@ -76,12 +76,11 @@ class Pollster:
             case Started(question=question):
                 self._running.add(question)
                 self._thought[question] = 0
-                # What is said of one budget holds for all of them.
-                if self._polling.number(question) == 1:
-                    self._narrator.take(event)
-            case Rebudgeted(question=question):
-                if self._polling.number(question) == 1:
-                    self._narrator.take(event)
+                self._say(event)
+                return
+            case Rebudgeted():
+                self._say(event)
+                return
             case Prefilled():
                 if self._polling.number(event.question) == 1:
                     self._read = event
@@ -98,6 +97,12 @@ class Pollster:
             case _:
                 return
         self._draw()
+
+    def _say(self, event: Started | Rebudgeted) -> None:
+        """What is said of the first trace's budget, before it thinks, holds for all of them."""
+        if self._polling.number(event.question) == 1 and not self._thought[event.question]:
+            self._clear()
+            self._narrator.take(event)
 
     def _draw(self) -> None:
         """The line, where it is time for it."""
