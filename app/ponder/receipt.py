@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ponder.types import AnswerEnd, AppliedAdapter, BudgetChange, Finish, Trace
+from ponder.types import AnswerEnd, AppliedAdapter, BudgetChange, Figures, Finish, Trace
 
 FINISHES = {
     Finish.CLOSED: "the model closed its thinking itself",
@@ -16,6 +16,7 @@ FINISHES = {
     Finish.CONTEXT: "the context was full",
     Finish.DEADLINE: "the time for thinking was over",
     Finish.LOOP: "it said the same again and again",
+    Finish.CONVERGED: "it had settled on its answer",
     Finish.AGREED: "the other traces had agreed",
     Finish.USER: "the answer was asked for",
     Finish.OFF: "thinking was off",
@@ -35,6 +36,7 @@ def truth(trace: Trace) -> str:
     usage = trace.usage
     parts = [
         f"thinking {used(usage.think, trace.budget)} tokens",
+        *((f"probes {usage.probe:,} tokens",) if usage.probe else ()),
         f"answer {usage.answer:,} tokens",
         f"{usage.tokens_per_second:,.0f} tok/s",
         f"finish: {trace.finish.value} ({why(trace)})",
@@ -54,11 +56,27 @@ def why(trace: Trace) -> str:
                 return f"{FINISHES[trace.finish]} but for {known['left']}: a sentence had ended"
             case BudgetChange.LOOP, Finish.LOOP:
                 return f"it said the same {known['times']} times, {known['tokens']} tokens in all"
+            case BudgetChange.CONVERGED, Finish.CONVERGED:
+                return _settled(event.figures)
             case BudgetChange.DROPPED, Finish.CAP:
                 return f"the pool of {known['pool']} tokens was short"
             case BudgetChange.POOL, Finish.CAP if "pool" in known:
                 return f"the pool of {known['pool']} tokens was spent"
     return FINISHES[trace.finish]
+
+
+def _settled(figures: Figures) -> str:
+    """What a rule saw that ended a thought."""
+    match figures:
+        case {"margin": margin}:
+            return f"the end of thinking was {margin:.2g} logits from the likeliest token"
+        case {"agreed": times}:
+            return f"{times:.0f} trial answers in a row were the same"
+        case {"variance": _, "looks": looks}:
+            return f"the entropy of what follows had settled in {looks:.0f} looks"
+        case {"confidence": confidence}:
+            return f"it was {confidence:.1%} sure of its trial answer"
+    return FINISHES[Finish.CONVERGED]
 
 
 def named(model: str, adapters: Sequence[AppliedAdapter]) -> str:

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Protocol, Self
 
 from ponder.engines.base import Engine
+from ponder.equality.forms import normal
 from ponder.errors import EngineError, PonderError
 from ponder.thinking.learned import Learned
 from ponder.thinking.live import Request
@@ -109,7 +110,7 @@ class Runner:
         self.engine = engine
         self.protocol = protocol
         self.learned = Learned() if learned is None else learned
-        self.scheduler = Scheduler(engine, protocol, self.learned)
+        self.scheduler = Scheduler(engine, protocol, self.learned, normal)
         self._keep = keep
         self._now = now
         self._listeners: dict[int, Listener] = {}
@@ -233,7 +234,7 @@ class Runner:
             # An engine that failed may fail at closing a sequence as well.
             with suppress(Exception):
                 self.scheduler.abandon()
-            self.scheduler = Scheduler(self.engine, self.protocol, self.learned)
+            self.scheduler = Scheduler(self.engine, self.protocol, self.learned, normal)
             listeners, self._listeners = self._listeners, {}
         for listener in listeners.values():
             listener.put(error)

@@ -98,6 +98,8 @@ class Budget:
     """End at a sentence's end a little before the cap, where one comes."""
     loops: bool = False
     """End a thought that says the same again and again."""
+    stop: str = "off"
+    """The rule by which a thought may end early, as `thinking.stopping.parse` reads it."""
 
 
 class Channel(StrEnum):
@@ -120,6 +122,8 @@ class Finish(StrEnum):
     """The time was spent, the answer's share of it aside."""
     LOOP = "loop"
     """It said the same again and again."""
+    CONVERGED = "converged"
+    """A rule for ending early saw that more thinking would change nothing."""
     AGREED = "agreed"
     """The other traces of its question had agreed on an answer."""
     USER = "user"
@@ -170,6 +174,8 @@ class BudgetChange(StrEnum):
     """The thinking was ended at a sentence's end, shortly before it would have been cut."""
     LOOP = "loop"
     """It was seen to say the same again and again."""
+    CONVERGED = "converged"
+    """A look at what would be answered now was enough to end the thinking."""
     AGREED = "agreed"
     """The vote of its question was decided without it."""
     DROPPED = "dropped"
@@ -250,7 +256,7 @@ class Usage:
     forced: int = 0
     """Put in by ponder: closing words, "Wait", answer lead-ins."""
     probe: int = 0
-    """Spent on looking ahead, never part of the trace."""
+    """Spent on looking ahead, sampled or forced; never part of the trace."""
     answer: int = 0
     """Sampled by the model as its answer."""
     wasted: int = 0
@@ -268,8 +274,8 @@ class Usage:
 
     @property
     def sampled(self) -> int:
-        """All tokens that the model sampled, withdrawn ones included."""
-        return self.think + self.probe + self.answer + self.wasted
+        """All tokens that were sampled for this sequence, withdrawn ones included."""
+        return self.think + self.answer + self.wasted
 
     @property
     def tokens_per_second(self) -> float:

@@ -51,6 +51,41 @@ def test_forced_words_are_bracketed_where_there_is_no_colour(
     assert err.count("⟦") == err.count("⟧") == 1
 
 
+def test_a_rule_ends_the_thinking_early(capfd: pytest.CaptureFixture[str]) -> None:
+    long = "What is 17 * 23 + 4 - 12 * 3 + 50?"
+    assert run(["ask", "--seed", "1", "--stop", "confident:0,every=4", long]) == 0
+    out, err = capfd.readouterr()
+    assert "\\boxed{" in out
+    assert "finish: converged (it was " in err
+    assert " · probes " in err
+    assert run(["ask", "--seed", "1", "--stop", "converged:2,every=4", "--json", long]) == 0
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    trace = events[-1]["trace"]
+    (told,) = [e["decision"] for e in events if e["event"] == "rebudgeted"]
+    assert [told] == trace["budget_events"]
+    assert (told["change"], told["at"]) == ("converged", trace["usage"]["think"])
+    assert told["figures"]["agreed"] == 2
+    assert trace["finish"] == "converged"
+    assert trace["usage"]["probe"] > 0
+
+
+def test_a_rule_of_the_settings_can_be_switched_off(
+    capfd: pytest.CaptureFixture[str], home: Path
+) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text('[budget]\nstop = "confident:0,every=4"\n')
+    assert run(["ask", "--seed", "1", QUESTION]) == 0
+    assert "finish: converged" in capfd.readouterr().err
+    assert run(["ask", "--seed", "1", "--stop", "off", QUESTION]) == 0
+    assert "finish: closed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("rule", ["never", "converged:1", "margin:every"])
+def test_a_rule_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], rule: str) -> None:
+    assert run(["ask", "--stop", rule, QUESTION]) == 2
+    assert "converged:times=3,every=64" in capfd.readouterr().err
+
+
 def test_a_floor_makes_it_wait(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["ask", "--seed", "1", "--floor", "100", QUESTION]) == 0
     err = capfd.readouterr().err

@@ -184,6 +184,18 @@ def test_the_budget_is_set_from_the_keyboard(open_chat: Open) -> None:
     chat.until("/20 tokens")
 
 
+def test_what_ends_a_thought_early_is_given_on_the_command_line(
+    open_chat: Open, home: Path
+) -> None:
+    chat = open_chat("chat", "--within", "2m", "--stop", "confident:0,every=4")
+    chat.until("within 2 min 00 s, stop confident:0,every=4")
+    chat.send(QUESTION + "\r")
+    chat.until(lambda text: "boxed" in text and "converged" in text)
+    (found,) = history(home, "show", "1")["turns"]
+    assert (found["trace"]["finish"], found["trace"]["within"]) == ("converged", 120)
+    assert found["trace"]["usage"]["probe"] > 0
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_ended_in_the_middle_nothing_is_lost(
     open_chat: Open, home: Path, sign: signal.Signals

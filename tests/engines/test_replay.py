@@ -151,12 +151,17 @@ def test_what_does_not_fit_is_refused_and_changes_nothing() -> None:
     other = engine.open((BOS,), ANY)
     for refused in (
         lambda: engine.open((BOS,), ANY),
-        lambda: engine.fork(full),
         lambda: engine.feed(full, (1,)),
         lambda: engine.step({other: 1, full: 1}),
     ):
         with pytest.raises(ContextFull):
             refused()
+    # Every sequence may have a fork, and no more.
+    forks = [engine.fork(full), engine.fork(other)]
+    with pytest.raises(ContextFull):
+        engine.fork(other)
+    for fork in forks:
+        engine.close(fork)
     assert sample(engine, other, 3) == [1, 2, 3]
     with pytest.raises(ContextFull):
         engine.feed(other, (1,) * 8, replace_pending=True)

@@ -49,6 +49,7 @@ max_answer = 200
 within = 90.5
 landing = false
 loops = false
+stop = "converged:2"
 
 [sampling]
 temperature = 0.5
@@ -108,6 +109,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             within=90.5,
             landing=False,
             loops=False,
+            stop="converged:2",
         ),
         sampling=SamplingSettings(
             temperature=0.5,

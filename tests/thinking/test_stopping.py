@@ -38,7 +38,7 @@ looks = st.lists(
 ).map(lambda found: [replace(look, think=at + 1) for at, look in enumerate(found)])
 rules = st.one_of(
     st.builds(Margin, figures),
-    st.builds(Entropy, st.floats(0, 5), st.floats(1, 3)),
+    st.builds(Entropy, st.floats(0, 5), st.floats(2, 3)),
     st.builds(Converged, st.integers(2, 5)),
     st.builds(Confident, st.floats(0, 1)),
 )
@@ -101,7 +101,7 @@ def test_what_has_converged_is_one_answer_and_the_first_such_run(
         assert (told["agreed"], told["since"]) == (times, seen[at - times + 1].think)
 
 
-@given(looks, st.floats(0.01, 5), st.integers(1, 3))
+@given(looks, st.floats(0.01, 5), st.integers(2, 3))
 def test_entropy_waits_and_then_wants_quiet(
     seen: list[Look], variance: float, timescale: int
 ) -> None:
@@ -163,7 +163,7 @@ def test_rules_in_words(text: str, rule: Rule | None) -> None:
         "converged:2.5",
         "converged:2,every=0",
         "confident:1.5",
-        "entropy:timescale=0.5",
+        "entropy:timescale=1.5",
         "entropy:,=",
     ],
 )

@@ -13,17 +13,17 @@ import click
 
 from ponder import paths
 from ponder.cli.options import (
+    early_options,
     model_options,
     running_options,
     with_limits,
     with_model,
     with_options,
-    within_option,
 )
 from ponder.errors import InputError, PonderError
 from ponder.settings import Settings, read
 from ponder.sizing import MAX_SEQUENCES
-from ponder.thinking.effort import Wish, parse, seconds
+from ponder.thinking.effort import Wish, parse
 from ponder.types import Budget, Finished
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ _WORDS = 512
 
     The thinking goes to stderr as it happens, dimmed, with ponder's own words tinted; the
     answer goes to stdout. The last line tells the thinking tokens used and allowed, the answer
-    tokens, the speed, and why the thinking ended: closed, cap, deadline, loop, context, off or
-    none.""",
+    tokens, the speed, and why the thinking ended: closed, cap, deadline, loop, converged, context,
+    off or none.""",
 )
 @click.argument("question", nargs=-1)
 @model_options
-@within_option
+@early_options
 @click.option(
     "--at-least",
     "--floor",
@@ -113,6 +113,7 @@ def app(
     lora: tuple[str, ...],
     budget: str | None,
     within: str | None,
+    stop: str | None,
     floor: int | None,
     landing: bool | None,
     loops: bool | None,
@@ -138,7 +139,8 @@ def app(
         tokens = _pool(pool, weigh, traces)
         settings = with_limits(
             settings,
-            within=None if within is None else seconds(within),
+            within,
+            stop,
             landing=landing,
             loops=loops,
             max_answer=max_answer,

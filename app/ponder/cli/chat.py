@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ponder import paths
-from ponder.cli.options import model_options, running_options, with_model, with_options
+from ponder.cli.options import (
+    early_options,
+    model_options,
+    running_options,
+    with_limits,
+    with_model,
+    with_options,
+)
 from ponder.errors import HistoryError, InputError
 from ponder.settings import read
 from ponder.thinking import effort
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     conversations are kept (`ponder history`).""",
 )
 @model_options
+@early_options
 @running_options
 @click.option("--continue", "-c", "latest", is_flag=True, help="Take up the last conversation.")
 @click.option("--open", "-o", "number", type=int, metavar="ID", help="Take up this conversation.")
@@ -34,6 +42,8 @@ def app(
     model: str | None,
     lora: tuple[str, ...],
     budget: str | None,
+    within: str | None,
+    stop: str | None,
     system: str | None,
     dialect: str | None,
     template: Path | None,
@@ -44,6 +54,7 @@ def app(
     """See the command's help."""
     settings = with_model(read(paths.config_file()), model, lora)
     settings = with_options(settings, engine_and_sampling)
+    settings = with_limits(settings, within, stop)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise InputError(
             "The chat needs a terminal.", "To ask one question from a script: ponder ask QUESTION"

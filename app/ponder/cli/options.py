@@ -14,7 +14,8 @@ from click.shell_completion import CompletionItem
 
 from ponder.cli.completing import dialects, files, models
 from ponder.settings import EngineSettings, SamplingSettings, Settings
-from ponder.thinking.effort import EFFORTS
+from ponder.thinking.effort import EFFORTS, seconds
+from ponder.thinking.stopping import OFF, RULES, parse
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Given = dict[str, float | str | None]
@@ -23,6 +24,10 @@ Given = dict[str, float | str | None]
 
 def _efforts(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(effort) for effort in EFFORTS if effort.startswith(incomplete)]
+
+
+def _rules(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(rule) for rule in (OFF, *RULES) if rule.startswith(incomplete)]
 
 
 _MODEL = (
@@ -50,6 +55,12 @@ _WITHIN = click.option(
     metavar="TIME",
     help="Answer within that time of asking: 30s, 1.5s, 2m. Binds beside a budget.",
 )
+_STOP = click.option(
+    "--stop",
+    metavar="RULE[:VALUES]",
+    shell_complete=_rules,
+    help="End the thinking early by a rule: margin, entropy, converged, confident; or off.",
+)
 _RUNNING = (
     click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy."),
     click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus."),
@@ -75,9 +86,9 @@ def model_options(command: Command) -> Command:
     return _decorated(command, _MODEL)
 
 
-def within_option(command: Command) -> Command:
-    """`--within`."""
-    return _decorated(command, (_WITHIN,))
+def early_options(command: Command) -> Command:
+    """`--within` and `--stop`: what may end the thinking before its budget is spent."""
+    return _decorated(command, (_WITHIN, _STOP))
 
 
 def running_options(command: Command) -> Command:
@@ -85,11 +96,21 @@ def running_options(command: Command) -> Command:
     return _decorated(command, _RUNNING)
 
 
-def with_limits(settings: Settings, **limits: float | None) -> Settings:
-    """The settings with the command line's limits on thinking and answer on top."""
+def with_limits(
+    settings: Settings, within: str | None, stop: str | None, **limits: float | None
+) -> Settings:
+    """The settings with the command line's limits on thinking and answer on top.
+
+    Raises:
+        BudgetError: the time is none, or the rule for ending early.
+    """
     import msgspec
 
-    given = {name: value for name, value in limits.items() if value is not None}
+    if stop is not None:
+        parse(stop)
+    limits["within"] = None if within is None else seconds(within)
+    asked = {"stop": stop, **limits}
+    given = {name: value for name, value in asked.items() if value is not None}
     budget = msgspec.structs.replace(settings.budget, **given)
     return msgspec.structs.replace(settings, budget=budget)
 

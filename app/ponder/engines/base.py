@@ -46,7 +46,7 @@ class Engine(Protocol):
 
     @property
     def n_seqs(self) -> int:
-        """How many sequences may be open at once."""
+        """How many sequences may be open at once, forks aside: there can be as many of those."""
 
     @property
     def capabilities(self) -> Capabilities:

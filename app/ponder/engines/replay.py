@@ -106,6 +106,7 @@ class _Sequence:
     stop: frozenset[int]
     watch: tuple[int, ...] = ()
     signals: bool = False
+    forked: bool = False
     decoded: int = 0
     pending: bool = False
     """Whether the last token was sampled and not yet decoded."""
@@ -160,7 +161,7 @@ class ReplayEngine:
         self._check(bool(watch) or signals)
         if not tokens:
             raise EngineError("A sequence needs at least one token.")
-        if len(tokens) > self.n_ctx or len(self._seqs) >= self.n_seqs:
+        if len(tokens) > self.n_ctx:
             raise ContextFull(f"No room for {len(tokens)} more tokens.")
         return self._add(
             _Sequence(list(tokens), len(tokens), sampling, frozenset(stop), watch, signals)
@@ -177,6 +178,9 @@ class ReplayEngine:
         return sequence
 
     def _add(self, sequence: _Sequence) -> Seq:
+        alike = [open_ for open_ in self._seqs.values() if open_.forked == sequence.forked]
+        if len(alike) >= self.n_seqs:
+            raise ContextFull(f"{self.n_seqs} sequences are open, as many as there can be.")
         serial = next(self._serial)
         self._seqs[serial] = sequence
         return serial
@@ -185,14 +189,13 @@ class ReplayEngine:
         """A copy."""
         source = self._open(seq)
         self._check(bool(signals))
-        if len(self._seqs) >= self.n_seqs:
-            raise ContextFull(f"{self.n_seqs} sequences are open, as many as there can be.")
         return self._add(
             replace(
                 source,
                 tokens=list(source.tokens),
                 sampling=source.sampling if sampling is None else sampling,
                 signals=source.signals if signals is None else signals,
+                forked=True,
             )
         )
 

@@ -131,6 +131,12 @@ def form(answer: str) -> Form:
     return Form(None, _SPACES.sub(r"\1", plain).casefold(), _expression(answer, plain))
 
 
+def normal(answer: str) -> str:
+    """Return an answer as text that is the same for answers whose forms are."""
+    found = form(answer)
+    return str(found.number) if found.number is not None else f"={found.text}"
+
+
 def decide(a: Form, b: Form) -> bool | None:
     """Tell whether two answers are the same; None where that takes mathematics.
 

@@ -27,6 +27,7 @@ _ENDED = {
     Finish.CONTEXT: "ended by the full context",
     Finish.DEADLINE: "ended by its deadline",
     Finish.LOOP: "ended because it said the same again and again",
+    Finish.CONVERGED: "ended because it had settled on its answer",
     Finish.AGREED: "ended because the other traces had agreed",
     Finish.USER: "ended by the user",
     Finish.OFF: "switched off",

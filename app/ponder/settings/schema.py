@@ -40,6 +40,8 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """End a thought at a sentence's end shortly before its cap; false cuts at the cap alone."""
     loops: bool = True
     """End a thought that says the same again and again."""
+    stop: str = "off"
+    """Rule by which a thought may end early: margin, entropy, converged or confident."""
 
     def base(self) -> Budget:
         """These limits as a budget, the cap aside: what an effort means depends on the model."""
@@ -50,6 +52,7 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             within=self.within,
             landing=self.landing,
             loops=self.loops,
+            stop=self.stop,
         )
 
 

@@ -12,9 +12,10 @@ from ponder.thinking.live import LOOP_CHECK, Live
 from ponder.thinking.pace import Pace
 from ponder.thinking.parser import Edge
 from ponder.thinking.policies import Close, Extend, decide
+from ponder.thinking.probing import Looked, Probes
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scribe import Scribe
-from ponder.types import AnswerEnd, BudgetChange, Chunk, Finish
+from ponder.types import AnswerEnd, BudgetChange, Chunk, Figures, Finish
 
 
 class Course:
@@ -24,17 +25,21 @@ class Course:
         protocol: how the model thinks.
         scribe: writes traces down.
         pace: reckons with time.
+        probes: look at what would be answered now.
     """
 
-    def __init__(self, protocol: ThinkProtocol, scribe: Scribe, pace: Pace) -> None:
+    def __init__(self, protocol: ThinkProtocol, scribe: Scribe, pace: Pace, probes: Probes) -> None:
         self._protocol = protocol
         self._scribe = scribe
         self._pace = pace
+        self._probes = probes
 
     def quota(self, live: Live) -> int:
         """Tokens that may come before something has to be decided."""
         if live.finish is None:
-            return live.thinking_left(self._protocol, self._scribe.thinking(live))
+            think = self._scribe.thinking(live)
+            left = live.thinking_left(self._protocol, think)
+            return min(left, self._probes.left(live, think))
         if live.last_resort is not None:
             return max(1, live.last_resort)
         return max(1, live.answer_left(self._protocol, self._scribe.answered(live)))
@@ -43,12 +48,66 @@ class Course:
         """Take the tokens of a chunk: one of them ends something, or spends the quota."""
         for at, (token, piece) in enumerate(zip(chunk.tokens, chunk.pieces, strict=True)):
             rest = len(chunk.tokens) - at - 1
+            figures = self._probes.margin(live, chunk, at)
+            if figures is not None:
+                self._converge(live, figures, rest + 1, now)
+                return
             take = self._thought if live.finish is None else self._answered
             if take(live, token, piece, rest, now):
                 # What was sampled beyond this token belongs to a future that will not be.
                 if live.answer_end is None:
                     self._scribe.waste(live, rest)
                 return
+            if live.finish is None and self._boundary(live, piece):
+                self._probes.look(live, self._scribe.thinking(live), _after(chunk, at), now)
+                if self._probes.runs(live):
+                    return
+
+    def looked(self, seen: Looked, now: float) -> None:
+        """Take what a probe has seen of a trace that stood still meanwhile."""
+        live, rest = seen.live, len(seen.rest.tokens)
+        if seen.figures is not None:
+            self._converge(live, seen.figures, rest, now)
+        elif self.review(live, now, rest=rest):
+            self._scribe.waste(live, rest)
+        else:
+            self.take(live, seen.rest, now)
+
+    def _converge(self, live: Live, figures: Figures, rest: int, now: float) -> None:
+        """A rule says that the thinking may end before the last `rest` tokens of its chunk."""
+        self._scribe.rebudget(live, BudgetChange.CONVERGED, figures=figures)
+        self.cut(live, Finish.CONVERGED, now, rest)
+        self._scribe.waste(live, rest)
+
+    @staticmethod
+    def _boundary(live: Live, piece: bytes) -> bool:
+        """Whether a sentence has just ended; half an end tag is none."""
+        return not live.parser.held and landing.ends(live.tail, piece)
+
+    # -- what somebody asks for -----------------------------------------------------------
+
+    def answer_now(self, live: Live, now: float) -> None:
+        """End the thinking; the answer follows."""
+        live.answer_now = True
+        self._scribe.rebudget(live, BudgetChange.ANSWER_NOW)
+        self.review(live, now)
+
+    def extend(self, live: Live, tokens: int) -> None:
+        """Grant more thinking, as far as the context allows."""
+        slack = live.slack(self._protocol, self._scribe.thinking(live))
+        self._scribe.grow(live, tokens - min(slack, 0))
+        slack = live.slack(self._protocol, self._scribe.thinking(live))
+        granted = max(0, min(tokens, slack))
+        live.extra += granted
+        self._scribe.rebudget(live, BudgetChange.EXTEND, granted)
+
+    def wait(self, live: Live) -> None:
+        """Withdraw the next end of thinking."""
+        self._scribe.grow(live, len(self._protocol.wait_ids))
+        live.waits += 1
+        self._scribe.rebudget(live, BudgetChange.WAIT)
+
+    # -- decisions ------------------------------------------------------------------------
 
     def review(
         self,
@@ -91,6 +150,7 @@ class Course:
 
     def cut(self, live: Live, finish: Finish, now: float, rest: int = 0) -> None:
         """End a thought where it stands; the answer follows."""
+        self._probes.abandon(live)
         self._close(live, finish, now)
         self._scribe.force(live, self._protocol.cut_ids, rest=rest)
 
@@ -117,9 +177,7 @@ class Course:
             return False
         if live.watched and (think + 1) % LOOP_CHECK == 0:
             live.watch.read(live.tokens[len(live.watch) :])
-        # Half an end tag is no sentence.
-        boundary = not live.parser.held and landing.ends(live.tail, piece)
-        return self.review(live, now, rest=rest, boundary=boundary)
+        return self.review(live, now, rest=rest, boundary=self._boundary(live, piece))
 
     def _answered(self, live: Live, token: int, piece: bytes, rest: int, now: float) -> bool:
         """Take a token of the answer; true if what follows it in its chunk is void."""
@@ -186,3 +244,11 @@ class Course:
             self._scribe.withdraw(live, 1)
             live.answer_end = AnswerEnd.STOP
         return True
+
+
+def _after(chunk: Chunk, at: int) -> Chunk:
+    """What a chunk holds beyond one of its tokens."""
+    beyond = slice(at + 1, None)
+    return chunk._replace(
+        tokens=chunk.tokens[beyond], pieces=chunk.pieces[beyond], gaps=chunk.gaps[beyond]
+    )

@@ -16,6 +16,7 @@ from ponder.thinking.loops import LoopWatch
 from ponder.thinking.parser import TraceParser
 from ponder.thinking.policies import Close, View
 from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.stopping import parse
 from ponder.types import AnswerEnd, Budget, BudgetEvent, Finish, Limit, Sampling, Seq, Span
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def check_budget(budget: Budget, n_ctx: int) -> None:
     """Refuse budgets that mean nothing.
 
     Raises:
-        BudgetError: negative, beyond the context, or a floor above its cap.
+        BudgetError: negative, beyond the context, a floor above its cap, or a rule for ending
+            early that is none.
     """
     for name, value in (
         ("budget", budget.cap),
@@ -94,6 +96,7 @@ def check_budget(budget: Budget, n_ctx: int) -> None:
             f"A deadline of {budget.within:g} seconds means nothing.",
             "Give a time above 0, such as 30s or 2m; leave it out for no deadline.",
         )
+    parse(budget.stop)
     if budget.max_answer == 0:
         raise BudgetError("An answer of 0 tokens is no answer.", "Allow at least one token.")
     if budget.cap is not None and budget.floor > budget.cap:

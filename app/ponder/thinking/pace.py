@@ -113,6 +113,10 @@ class Pace:
             live.due -= self._last_resort(live.request)
         live.heed = live.due - live.landing_seconds
 
+    def allows(self, live: Live, forced: int, sampled: int, now: float) -> bool:
+        """Whether there is time for tokens that lead to nothing but a look at the thought."""
+        return now + self._reading(forced) + self._seconds(sampled) < live.due
+
     def news(self, live: Live, now: float) -> Figures | None:
         """The figures that a deadline rests on, where they are to be told (again)."""
         if live.deadline == inf or live.finish is not None or now - live.told_at < _RETOLD:

@@ -29,6 +29,7 @@ from ponder.thinking.live import Live, Plan, Request, plan
 from ponder.thinking.pace import Pace
 from ponder.thinking.parser import TraceParser
 from ponder.thinking.pool import Terms
+from ponder.thinking.probing import Probes
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.purse import Keeper
 from ponder.thinking.record import never_started, trace_of
@@ -44,7 +45,6 @@ from ponder.types import (
     Figures,
     Finish,
     Finished,
-    Prefilled,
     Seq,
     Started,
 )
@@ -61,10 +61,15 @@ class Scheduler:
         sequences: the engine's hands.
         protocol: how its model thinks.
         learned: what is known of that model and this machine; learns from all that runs.
+        normal: a normal form of answers, for rules that compare them.
     """
 
     def __init__(
-        self, sequences: Sequences, protocol: ThinkProtocol, learned: Learned | None = None
+        self,
+        sequences: Sequences,
+        protocol: ThinkProtocol,
+        learned: Learned | None = None,
+        normal: Callable[[str], str] = str.strip,
     ) -> None:
         self._hands = sequences
         self._protocol = protocol
@@ -79,7 +84,10 @@ class Scheduler:
         self._learned = Learned() if learned is None else learned
         self._scribe = Scribe(sequences, protocol, self._ledger, self._events)
         self._pace = Pace(protocol, self._learned, self._live, sequences.n_ctx)
-        self._course = Course(protocol, self._scribe, self._pace)
+        self._probes = Probes(
+            sequences, protocol, self._ledger, self._scribe, self._pace, self._grants, normal
+        )
+        self._course = Course(protocol, self._scribe, self._pace, self._probes)
         self._keeper = Keeper(self._scribe, self._course, self._cannot_keep)
         self._meter = Meter(self._learned.steps, self._pace.held)
         self.sharing = Sharing(
@@ -179,36 +187,15 @@ class Scheduler:
 
     def answer_now(self, question: int) -> None:
         """End the thinking of a question; it goes on to its answer."""
-
-        def act(live: Live) -> None:
-            live.answer_now = True
-            self._scribe.rebudget(live, BudgetChange.ANSWER_NOW)
-            self._course.review(live, self._now)
-
-        self._ask(question, act)
+        self._ask(question, lambda live: self._course.answer_now(live, self._now))
 
     def extend(self, question: int, tokens: int) -> None:
         """Grant a question more thinking, as far as the context allows."""
-
-        def act(live: Live) -> None:
-            slack = live.slack(self._protocol, self._scribe.thinking(live))
-            self._scribe.grow(live, tokens - min(slack, 0))
-            slack = live.slack(self._protocol, self._scribe.thinking(live))
-            granted = max(0, min(tokens, slack))
-            live.extra += granted
-            self._scribe.rebudget(live, BudgetChange.EXTEND, granted)
-
-        self._ask(question, act)
+        self._ask(question, lambda live: self._course.extend(live, tokens))
 
     def wait(self, question: int) -> None:
         """Withdraw the next end of its thinking: it becomes "Wait". Each call asks for one."""
-
-        def act(live: Live) -> None:
-            self._scribe.grow(live, len(self._protocol.wait_ids))
-            live.waits += 1
-            self._scribe.rebudget(live, BudgetChange.WAIT)
-
-        self._ask(question, act)
+        self._ask(question, self._course.wait)
 
     def _ask(self, question: int, act: Callable[[Live], None]) -> None:
         """Leave a note about the thinking of a question, for as soon as it runs."""
@@ -226,6 +213,7 @@ class Scheduler:
 
     def abandon(self) -> None:
         """Close every sequence: the engine failed, and nothing will be told any more."""
+        self._probes.drop_all()
         for live in self._live.values():
             with suppress(PonderError):
                 self._hands.close(live.seq)
@@ -264,6 +252,9 @@ class Scheduler:
             live = self._by_seq.get(chunk.seq)
             if live is not None:
                 self._take(live, chunk)
+            elif (seen := self._probes.take(chunk, now)) is not None:
+                self._course.looked(seen, now)
+                self._go_on(seen.live)
         if brought:
             self._meter.brought(brought, read)
         if now - self._settled >= BATCH:
@@ -295,9 +286,8 @@ class Scheduler:
         self._ledger.lease(request.id, planned.lease)
         marks = (self._protocol.end_id, self._protocol.vocab.eos)
         stops = tuple(token for token in marks if token is not None)
-        seq = self._hands.open(
-            planned.prompt, request.sampling, stop=stops, signals=request.signals
-        )
+        watch = self._probes.watched(request.budget.stop) if planned.cap is not None else ()
+        seq = self._hands.open(planned.prompt, request.sampling, watch, stops, request.signals)
         self._prompt = planned.prompt
         inside = planned.cap is not None
         parser = TraceParser(self._protocol, inside)
@@ -307,6 +297,7 @@ class Scheduler:
             live.finish = Finish.OFF if planned.limited_by == "off" else Finish.NONE
         self._live[request.id] = self._by_seq[seq] = live
         self._keeper.join(live)
+        self._probes.begin(live)
         self._pace.look()
         self._events.append(
             Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
@@ -314,9 +305,7 @@ class Scheduler:
         self.sharing.begin(live)
         self._regrant(live)
         if planned.too_little is not None:
-            least = max(self._protocol.dialect.smallest, 1)
-            figures = {"tokens": planned.too_little, "smallest": least}
-            self._scribe.rebudget(live, BudgetChange.UNTHINKING, figures=figures)
+            self._scribe.too_little(live, planned.too_little)
         self._tell_pace(live)
         for note in self._later.pop(request.id, ()):
             note()
@@ -346,6 +335,8 @@ class Scheduler:
     def _regrant(self, live: Live) -> None:
         """Work out how many tokens may come, and until when, before something is decided."""
         self._pace.update(live)
+        if self._probes.runs(live):
+            return
         if live.awaits_share(self._scribe.thinking(live)):
             self._grants.pop(live.seq, None)
             self.sharing.stirred = True
@@ -354,28 +345,16 @@ class Scheduler:
 
     def _tell_pace(self, live: Live) -> None:
         """Tell what a deadline comes to, where there is news of it."""
-        figures = self._pace.news(live, self._now)
-        if figures is not None:
+        if (figures := self._pace.news(live, self._now)) is not None:
             self._scribe.rebudget(live, BudgetChange.DEADLINE, figures=figures)
 
     # -- one chunk ----------------------------------------------------------------------
 
     def _take(self, live: Live, chunk: Chunk) -> None:
-        live.cached += chunk.cached
-        if chunk.prefilled:
-            live.prefilled += chunk.prefilled
-            live.prefill_seconds += chunk.seconds
-            if not live.tokens:
-                done = min(live.prefilled + live.cached, len(live.plan.prompt))
-                self._events.append(Prefilled(live.request.id, done, len(live.plan.prompt)))
-        else:
-            live.decode_seconds += chunk.seconds
+        self._scribe.measure(live, chunk)
         tokens = chunk.tokens
         if not tokens:
             return
-        if chunk.logprobs and live.finish is None:
-            live.felt += sum(chunk.logprobs)
-            live.felt_tokens += len(chunk.logprobs)
         if (
             len(tokens) < live.quota
             and self._now < live.heed
@@ -391,6 +370,10 @@ class Scheduler:
             return
         self._scribe.settle(live)
         self._course.take(live, chunk, self._now)
+        self._go_on(live)
+
+    def _go_on(self, live: Live) -> None:
+        """Something was decided on it, or its quota is spent: grant it more, or it is over."""
         if live.answer_end is None:
             self._regrant(live)
         else:
@@ -398,6 +381,7 @@ class Scheduler:
 
     def _complete(self, live: Live) -> None:
         """Its last token is there: let go of everything that it had."""
+        self._probes.forget(live)
         self._scribe.tell(live, live.parser.flush())
         if live.plan.cap is not None:
             # A later prompt leaves this thinking out: nothing after the prompt can serve it.

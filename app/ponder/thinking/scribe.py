@@ -21,10 +21,12 @@ from ponder.types import (
     BudgetChange,
     BudgetEvent,
     Channel,
+    Chunk,
     Closed,
     Event,
     Figures,
     Finish,
+    Prefilled,
     Rebudgeted,
     Span,
     Text,
@@ -64,6 +66,21 @@ class Scribe:
     def answered(self, live: Live) -> int:
         """Answer tokens sampled so far, those that are only gathered aside."""
         return self._ledger.spent(live.request.id, Account.ANSWER)
+
+    def measure(self, live: Live, chunk: Chunk) -> None:
+        """Note what a step read of its prompt, how long it took, and how sure the model was."""
+        live.cached += chunk.cached
+        if chunk.prefilled:
+            live.prefilled += chunk.prefilled
+            live.prefill_seconds += chunk.seconds
+            if not live.tokens:
+                done = min(live.prefilled + live.cached, len(live.plan.prompt))
+                self._events.append(Prefilled(live.request.id, done, len(live.plan.prompt)))
+        else:
+            live.decode_seconds += chunk.seconds
+        if chunk.logprobs and live.finish is None:
+            live.felt += sum(chunk.logprobs)
+            live.felt_tokens += len(chunk.logprobs)
 
     def book(self, live: Live, token: int, account: Account) -> None:
         """Put one token into the trace and charge it."""
@@ -166,6 +183,11 @@ class Scribe:
         decision = BudgetEvent(BudgetChange.REFUSED, 0, figures=figures)
         ends = Finish.CANCELLED, AnswerEnd.CANCELLED
         self._events.append(never_started(request, planned, *ends, (decision,)))
+
+    def too_little(self, live: Live, tokens: int) -> None:
+        """So few thinking tokens are too few to think with."""
+        figures = {"tokens": tokens, "smallest": max(self._protocol.dialect.smallest, 1)}
+        self.rebudget(live, BudgetChange.UNTHINKING, figures=figures)
 
     def close(self, live: Live, finish: Finish, now: float) -> None:
         """The thinking is over."""

@@ -10,6 +10,22 @@ from typing import Protocol
 from ponder.types import Sampling, Seq
 
 
+class Abilities(Protocol):
+    """What an engine can tell or do; a rule that needs more steps aside."""
+
+    @property
+    def margin(self) -> bool:
+        """Whether it tells the gaps to watched tokens."""
+
+    @property
+    def fork(self) -> bool:
+        """Whether it can fork."""
+
+    @property
+    def signals(self) -> bool:
+        """Whether it tells log-probabilities and entropies."""
+
+
 class Sequences(Protocol):
     """The engine's hands, as far as the scheduler needs them. None of them decodes."""
 
@@ -20,6 +36,10 @@ class Sequences(Protocol):
     @property
     def capacity(self) -> int:
         """The most tokens that all sequences together may hold."""
+
+    @property
+    def capabilities(self) -> Abilities:
+        """What it can tell or do beyond sampling."""
 
     @property
     def n_seqs(self) -> int:

@@ -110,7 +110,7 @@ class Entropy:
     every: int = 16
 
     def __post_init__(self) -> None:
-        _check(self, variance=(0, inf), timescale=(1, inf), every=(1, inf))
+        _check(self, variance=(0, inf), timescale=(2, inf), every=(1, inf))
 
     def begin(self) -> Watcher:
         """Watch a new thought."""
@@ -266,13 +266,19 @@ def trial_answer(text: str) -> str | None:
         What stands before the brace that closes the box; None if it is empty, if the box was not
         closed, or if the model doubts it.
     """
+    end = box_end(text)
+    answer = "" if end is None else text[:end].strip()
+    doubted = answer.lower() != "no" and _DOUBTS.search(answer)
+    return None if not answer or doubted else answer
+
+
+def box_end(text: str) -> int | None:
+    """Where the brace is that closes a box whose content begins a text; None if there is none."""
     depth = 1
     for at, char in enumerate(text):
         depth += (char == "{") - (char == "}")
         if not depth:
-            answer = text[:at].strip()
-            doubted = answer.lower() != "no" and _DOUBTS.search(answer)
-            return None if not answer or doubted else answer
+            return at
     return None
 
 

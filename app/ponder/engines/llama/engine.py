@@ -12,12 +12,10 @@ the last bits of a logit.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
@@ -26,6 +24,7 @@ from ponder.engines.base import Capabilities
 from ponder.engines.llama import backend
 from ponder.engines.llama.batch import Batch
 from ponder.engines.llama.cache import Cache, LlamaSequence
+from ponder.engines.llama.drawn import Drawn, drawn_from
 from ponder.engines.llama.load import LlamaConfig, load
 from ponder.engines.llama.sampler import Sampler
 from ponder.engines.llama.vocab import LlamaVocabulary
@@ -34,15 +33,6 @@ from ponder.types import Chunk, Sampling, Seq
 
 _NO_ROOM = 1
 """llama_decode: no slot in the KV cache for the batch (llama.h)."""
-
-
-class _Drawn(NamedTuple):
-    """A sampled token, and what is told of the distribution it comes from, where it is."""
-
-    token: int
-    gaps: tuple[float, ...]
-    logprobs: tuple[float, ...]
-    entropies: tuple[float, ...]
 
 
 class LlamaEngine:
@@ -111,7 +101,7 @@ class LlamaEngine:
             )
         sampler = Sampler(sampling, self.vocab)
         sampler.accept(tokens)
-        sequence = self._add(sampler, watch, len(tokens))
+        sequence = self._add(sampler, watch, len(tokens), forked=False)
         sequence.queue = list(tokens)
         sequence.signals = signals
         return sequence.serial
@@ -128,9 +118,8 @@ class LlamaEngine:
         else:
             sampler = Sampler(sampling, self.vocab)
             sampler.accept(source.committed + source.queue)
-        sequence = self._add(sampler, source.watch, source.prompt)
+        sequence = self._add(sampler, source.watch, source.prompt, forked=True)
         sequence.signals = source.signals if signals is None else signals
-        sequence.forked = True
         if source.committed:
             lib.llama_memory_seq_cp(self._memory, source.slot, sequence.slot, 0, -1)
         sequence.committed.extend(source.committed)
@@ -278,7 +267,7 @@ class LlamaEngine:
                 if sequence is not reader and not self._cache.shares_all(sequence, reader):
                     continue
                 if not sequence.committed:
-                    self._cache.reuse(sequence, len(self._seqs))
+                    self._cache.reuse(sequence, self._count(forked=False))
                 # The last token of the prompt goes alone, and only then what was fed after.
                 unread = sequence.prompt - len(sequence.committed)
                 n = min(left, unread - 1) if unread > 1 else 1
@@ -320,34 +309,23 @@ class LlamaEngine:
                 f"{backend.log_cause() or 'it gave no reason'}."
             )
 
-    def _sample(self, sequence: LlamaSequence, row: int | None) -> _Drawn:
+    def _sample(self, sequence: LlamaSequence, row: int | None) -> Drawn:
         sampler = sequence.sampler
         token = sampler.draw(sampler.chain, self._context, row)
         sequence.queue.append(token)
         sequence.pending = True
         if not (sequence.watch or sequence.signals):
-            return _Drawn(token, (), (), ())
+            return Drawn(token)
         # The sampler works on a copy: these are the model's own.
         pointer = lib.llama_get_logits_ith(self._context, row)
         logits = np.ctypeslib.as_array(pointer, shape=(self.vocab.size,))
-        best = float(logits.max())
-        gaps = tuple(best - float(logits[watched]) for watched in sequence.watch)
-        if not sequence.signals:
-            return _Drawn(token, gaps, (), ())
-        below = logits - best
-        weights = np.exp(below, dtype=np.float64)
-        total = float(weights.sum())
-        log_total = math.log(total)
-        # A token that is impossible weighs nothing, however far below the best it is.
-        below[weights == 0] = 0
-        entropy = log_total - float(weights @ below) / total
-        return _Drawn(token, gaps, (float(logits[token]) - best - log_total,), (entropy,))
+        return drawn_from(logits, token, sequence.watch, sequence.signals)
 
     def _chunk(
         self,
         sequence: LlamaSequence,
         read: int,
-        drawn: _Drawn | None,
+        drawn: Drawn | None,
         seconds: float,
         busy: int,
     ) -> Chunk:
@@ -375,8 +353,15 @@ class LlamaEngine:
             raise EngineError(f"No sequence {seq!r} is open.")
         return sequence
 
-    def _add(self, sampler: Sampler, watch: tuple[int, ...], prompt: int) -> LlamaSequence:
-        if len(self._seqs) >= self.n_seqs or not self._cache.slots.idle:
+    def _count(self, forked: bool) -> int:
+        return sum(sequence.forked == forked for sequence in self._seqs.values())
+
+    def _add(
+        self, sampler: Sampler, watch: tuple[int, ...], prompt: int, forked: bool
+    ) -> LlamaSequence:
+        # A fork may not take the slot of a sequence that is still to be opened.
+        kept = max(0, self.n_seqs - self._count(forked=False)) if forked else 0
+        if self._count(forked) >= self.n_seqs or self._cache.slots.idle <= kept:
             sampler.free()
             raise ContextFull(
                 f"{self.n_seqs} sequences are open, as many as this engine was made for."
@@ -384,7 +369,9 @@ class LlamaEngine:
         slot = self._cache.slots.acquire()
         self._cache.truncate(slot, 0)
         committed = self._cache.slots.tokens[slot]
-        sequence = LlamaSequence(next(self._serial), slot, sampler, watch, prompt, committed)
+        sequence = LlamaSequence(
+            next(self._serial), slot, sampler, watch, prompt, committed, forked=forked
+        )
         self._seqs[sequence.serial] = sequence
         return sequence
 

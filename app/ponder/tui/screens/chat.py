@@ -24,6 +24,7 @@ from ponder.printable import safe
 from ponder.receipt import duration
 from ponder.thinking import effort
 from ponder.thinking.effort import Wish
+from ponder.thinking.stopping import OFF
 from ponder.tui import pump
 from ponder.tui.dialogue import Asked, Dialogue, title
 from ponder.tui.screens import bindings
@@ -293,6 +294,9 @@ class ChatScreen(Screen[None]):
         within = self.ponder.settings.budget.within
         if within is not None:
             budget += f", within {duration(within)}"
+        stop = self.ponder.settings.budget.stop
+        if stop != OFF:
+            budget += f", stop {stop}"
         composer.border_title = budget
         if self._queued:
             composer.border_subtitle = f"asked when {self._awaited} · esc takes it back"
