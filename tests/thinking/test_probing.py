@@ -25,11 +25,24 @@ from adversary import (
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Script, Signal
 from ponder.thinking.ledger import Account
+from ponder.thinking.lengths import LengthModel
 from ponder.thinking.live import Request
+from ponder.thinking.pool import Terms
 from ponder.thinking.probing import LONGEST
 from ponder.thinking.protocol import ThinkProtocol, resolve
+from ponder.thinking.purse import Purse
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import Budget, BudgetChange, Chunk, Finish, Finished, Sampling, Seq, Trace
+from ponder.types import (
+    AnswerEnd,
+    Budget,
+    BudgetChange,
+    Chunk,
+    Finish,
+    Finished,
+    Sampling,
+    Seq,
+    Trace,
+)
 from scripted import SPELLED, TAGGED
 
 END = VOCAB.encode("</think>", special=True)[0]
@@ -196,6 +209,36 @@ def test_whatever_is_asked_while_a_probe_runs(
     assert not engine._seqs
     if not cancelled:
         keeps_its_promises(trace, protocol, budget)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    adversaries,
+    st.lists(st.sampled_from((*RULES, "off")), min_size=2, max_size=4),
+    st.integers(0, 250),
+    st.booleans(),
+)
+def test_looks_beside_a_pool(
+    adversary: Adversary, rules: list[str], tokens: int, one_question: bool
+) -> None:
+    """Whatever a shared pool does to a thought that is looked at: paused, dropped, cut."""
+    engine = engine_of(adversary, n_seqs=4)
+    scheduler = Scheduler(engine, resolve(TAGGED, VOCAB))
+    purse = Purse(tokens, LengthModel()) if one_question else None
+    if not one_question:
+        scheduler.sharing.agree(Terms(tokens=tokens), 0.0)
+    scheduler.submit_together(
+        [
+            Request(at, (256, 120), Budget(cap=100, stop=rule), Sampling(seed=at), purse=purse)
+            for at, rule in enumerate(rules)
+        ]
+    )
+    traces = [e.trace for e in drive(engine, scheduler) if isinstance(e, Finished)]
+    assert len(traces) == len(rules)
+    assert scheduler.ledger.free == engine.capacity
+    assert not engine._seqs
+    assert sum(trace.usage.think for trace in traces) <= tokens
+    assert all(trace.answer or trace.answer_end is AnswerEnd.DROPPED for trace in traces)
 
 
 # -- where it looks, and what it sees ----------------------------------------------------------
