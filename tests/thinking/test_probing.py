@@ -321,6 +321,27 @@ def test_a_wait_that_was_asked_for_comes_before_any_rule() -> None:
     assert (trace.usage.think, trace.finish) == (50, Finish.CAP)
 
 
+@pytest.mark.parametrize("burst", [1, 3])
+def test_an_answer_that_is_asked_for_ends_a_probe_at_once(burst: int) -> None:
+    engine = engine_of(script([b"1}"]), burst=burst)
+    protocol = resolve(TAGGED, VOCAB)
+    scheduler = Scheduler(engine, protocol)
+    budget = Budget(stop="converged:9,every=8", max_answer=40)
+    scheduler.submit(Request(1, (256, 120), budget, Sampling()))
+    events, now = [], 0.0
+    while len(engine._seqs) < 2:
+        now += 0.004
+        events += scheduler.observe(engine.step(scheduler.schedule(now)), now)
+    scheduler.answer_now(1)
+    scheduler.schedule(now)
+    assert len(engine._seqs) == 1
+    events += drive(engine, scheduler, now=now)
+    (trace,) = [e.trace for e in events if isinstance(e, Finished)]
+    keeps_its_promises(trace, protocol, budget)
+    assert (trace.finish, trace.usage.think) == (Finish.USER, 10)
+    assert [e.change for e in trace.budget_events] == [BudgetChange.ANSWER_NOW]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_that_the_engine_cannot_serve_steps_aside(rule: str) -> None:
     engine = ReplayEngine(VOCAB, Adversary(("words",), 0), n_ctx=400)
