@@ -71,6 +71,8 @@ class Assembled:
     """Whether it came with ponder, to show what thinking is, and is no model to work with."""
     warning: str = ""
     """What went wrong meanwhile and costs little; empty for most."""
+    weights: str = ""
+    """Tells them apart, adapters included, as `measured.identity` does; empty: there are none."""
 
     @property
     def adapters(self) -> tuple[AppliedAdapter, ...]:
@@ -162,7 +164,8 @@ def open_session(
         advised = catalogue_module.sampling(known) if known else Sampling()
         chat = ChatTemplate(template, engine.vocab)
         told = tuple(map(_applied, adapters))
-        memory = _memory(engine, name, settings, told)
+        weights = measured.identity(engine.path, told)
+        memory = _memory(engine, name, settings, weights)
         session = Session(
             # Last of all, because it starts a thread.
             Runner(engine, protocol, learned=memory.learned, keep=memory.keep),
@@ -182,6 +185,7 @@ def open_session(
         overridden(advised, settings.sampling),
         demonstrates,
         memory.warning,
+        weights,
     )
 
 
@@ -210,14 +214,12 @@ def _shared_context(entry: Entry, own: EngineSettings, choices: Choices) -> int 
     )
 
 
-def _memory(
-    engine: LlamaEngine, name: str, settings: Settings, adapters: tuple[AppliedAdapter, ...]
-) -> Memory:
+def _memory(engine: LlamaEngine, name: str, settings: Settings, weights: str) -> Memory:
     """What was measured of a model on this machine."""
     own = settings.engine
     threads = own.threads or hardware.decode_threads()
     place = measured.machine(threads, engine.gpu_layers, (own.kv_type_k, own.kv_type_v))
-    return Memory(measured.file_of(measured.identity(engine.path, adapters)), name, place)
+    return Memory(measured.file_of(weights), name, place)
 
 
 def _applied(adapter: lora.Adapter) -> AppliedAdapter:

@@ -91,6 +91,11 @@ def early_options(command: Command) -> Command:
     return _decorated(command, (_WITHIN, _STOP))
 
 
+def stop_option(command: Command) -> Command:
+    """`--stop`, where `--within` means something else."""
+    return _decorated(command, (_STOP,))
+
+
 def running_options(command: Command) -> Command:
     """How tokens are drawn, how llama.cpp runs, and what a model's own file may have wrong."""
     return _decorated(command, _RUNNING)

@@ -140,6 +140,22 @@ class Prospects:
             position, before = upper, surviving
         return weight * best
 
+    def remaining(self, think: int, most: int) -> float:
+        """Tokens that a thought may be expected to go on for, up to so many in all."""
+        edges, alive = self._edges, self._alive
+        total, here, before, position = 0.0, 0.0, 1.0, 0.0
+        for upper, surviving in zip(edges, alive, strict=True):
+            if upper > think:
+                if not here:
+                    position, here = float(think), before
+                if here <= 0 or position >= most:
+                    break
+                end = min(upper, float(most))
+                total += (end - position) * (before + surviving) / 2 / here
+                position = end
+            before = surviving
+        return total
+
 
 def seconds_for(answers: int, width: int, one: float, reading: float) -> float:
     """Seconds that so many answers take, `width` of them side by side.

@@ -146,7 +146,7 @@ class Scheduler:
         Raises:
             InputError: one of them can never run; none is taken in.
         """
-        plans = tuple(self._planned(request) for request in requests)
+        plans = tuple(self.planned(request) for request in requests)
 
         def note() -> None:
             at = self._now if now is None else now
@@ -156,7 +156,8 @@ class Scheduler:
         self._notes.append(note)
         return plans
 
-    def _planned(self, request: Request) -> Plan:
+    def planned(self, request: Request) -> Plan:
+        """What a question would have; raises what `submit` raises, and takes nothing in."""
         planned = plan(request, self._protocol, self._hands.n_ctx)
         pairs = zip(self._prompt, planned.prompt, strict=False)
         known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
