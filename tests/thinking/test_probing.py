@@ -37,6 +37,7 @@ from ponder.types import (
     Budget,
     BudgetChange,
     Chunk,
+    Event,
     Finish,
     Finished,
     Sampling,
@@ -328,7 +329,8 @@ def test_an_answer_that_is_asked_for_ends_a_probe_at_once(burst: int) -> None:
     scheduler = Scheduler(engine, protocol)
     budget = Budget(stop="converged:9,every=8", max_answer=40)
     scheduler.submit(Request(1, (256, 120), budget, Sampling()))
-    events, now = [], 0.0
+    events: list[Event] = []
+    now = 0.0
     while len(engine._seqs) < 2:
         now += 0.004
         events += scheduler.observe(engine.step(scheduler.schedule(now)), now)
