@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tokenizers import Tokenizer
 
-from builtin_model.asking import fresh_questions
 from builtin_model.generation import Force, Tags, Thread, generate
 from builtin_model.model import LanguageModel
 from ponder.equality import read_answer, same_answer
+from ponder.evaluation.fresh import fresh_questions
 
 if TYPE_CHECKING:
     from builtin_model.examples import Protocol

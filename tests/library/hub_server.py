@@ -4,7 +4,8 @@ Two servers: the hub itself and the place that it redirects large files to, as t
 Endpoints and headers as huggingface_hub 2.4 uses them:
 
 * GET /api/models/OWNER/NAME/revision/REV?blobs=true
-* HEAD, GET /OWNER/NAME/resolve/REV/FILE -> 302 to the other server, X-Repo-Commit, X-Linked-*
+* HEAD, GET [/datasets]/OWNER/NAME/resolve/REV/FILE -> 302 to the other server, X-Repo-Commit,
+  X-Linked-*
 * GET /cdn/SHA256, with Range
 """
 
@@ -211,6 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
                 route(self, self.asked)
                 return
         words = path.strip("/").split("/")
+        if words[0] == "datasets":
+            # Their repositories are named as a model's would be.
+            words = words[1:]
         if path.startswith("/cdn/"):
             self._file(hub.blobs[words[1]], {})
         elif words[:2] == ["api", "models"] and len(words) >= 4:

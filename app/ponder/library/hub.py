@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -215,6 +216,45 @@ class Hub:
         from huggingface_hub import hf_hub_url
 
         return hf_hub_url(repository, file, revision=commit, endpoint=self.endpoint)
+
+    def data_set_file(self, repository: str, revision: str, file: str, cache: Path) -> Path:
+        """A file of a data set, in a cache; whole, and by huggingface_hub's own download.
+
+        Raises:
+            HubRefused: it is not there, or not for us.
+            HubUnreachable: no answer, or none that a hub would give.
+        """
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+        from huggingface_hub.errors import LocalEntryNotFoundError
+        from huggingface_hub.utils import disable_progress_bars
+
+        disable_progress_bars()
+        url = hf_hub_url(
+            repository, file, repo_type="dataset", revision=revision, endpoint=self.endpoint
+        )
+
+        def ask() -> Path:
+            # A hub that is not there is told of at once: the download tries on for half a minute.
+            get_hf_file_metadata(
+                url, timeout=_PATIENCE, headers=self.headers(), endpoint=self.endpoint
+            )
+            try:
+                found = hf_hub_download(
+                    repository,
+                    file,
+                    repo_type="dataset",
+                    revision=revision,
+                    cache_dir=cache,
+                    headers=self.headers(),
+                    endpoint=self.endpoint,
+                    etag_timeout=_PATIENCE,
+                )
+            except LocalEntryNotFoundError as error:
+                # It says what the cache lacks; its cause says what happened at the hub.
+                raise error.__cause__ or error from None
+            return Path(found)
+
+        return self._asked(ask, f"datasets/{repository}", revision, file)
 
     @contextmanager
     def stream(self, url: str, start: int, stop: int | None = None) -> Iterator[httpx2.Response]:
