@@ -52,6 +52,8 @@ class Choices:
     n_seqs: int = 1
     """Traces that are to run at once."""
     trim: bool = False
+    n_seqs_option: str = "--traces"
+    """What the front end calls `n_seqs`, for hints."""
     room: int | None = None
     """Tokens of context that each of several traces needs at most, where that is known."""
 
@@ -208,7 +210,8 @@ def _shared_context(entry: Entry, own: EngineSettings, choices: Choices) -> int 
     raise InputError(
         f"{choices.n_seqs} traces of {advice.n_ctx:,} tokens of context take "
         f"{bytes_of_memory(advice.need.total)}, and {bytes_of_memory(machine.free)} are free.",
-        f"At most {most} fit: --traces {most}. A smaller --budget or --ctx makes room for more."
+        f"At most {most} fit: {choices.n_seqs_option} {most}. "
+        "A smaller --budget or --ctx makes room for more."
         if most
         else "Choose a smaller --budget, --ctx or --kv-type, or a smaller quant.",
     )

@@ -50,6 +50,11 @@ def measured_dir() -> Path:
     return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "measured"
 
 
+def evaluations_dir() -> Path:
+    """Results of evaluations, a folder each."""
+    return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "evaluations"
+
+
 def cache_dir() -> Path:
     """What can be thrown away and made again."""
     home = _home()

@@ -80,7 +80,15 @@ def test_json_tells_places_settings_and_what_is_set(
 ) -> None:
     told = json.loads(say(capfd, "--json")[0])
     assert told["set"] == ["system", "budget.cap", "tui.keys.answer.now"]
-    assert list(told["paths"]) == ["config", "models", "history", "themes", "measured", "cache"]
+    assert list(told["paths"]) == [
+        "config",
+        "models",
+        "history",
+        "themes",
+        "measured",
+        "evaluations",
+        "cache",
+    ]
     assert told["paths"]["config"] == str(file)
     assert told["settings"] == msgspec.json.decode(msgspec.json.encode(read(file)))
 

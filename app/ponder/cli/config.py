@@ -142,6 +142,7 @@ def _places() -> dict[str, Path]:
         "history": paths.history_file(),
         "themes": paths.themes_dir(),
         "measured": paths.measured_dir(),
+        "evaluations": paths.evaluations_dir(),
         "cache": paths.cache_dir(),
     }
 

@@ -86,6 +86,11 @@ def model_options(command: Command) -> Command:
     return _decorated(command, _MODEL)
 
 
+def chosen_model(command: Command) -> Command:
+    """`--model` and `--lora`, for what sets budgets of its own."""
+    return _decorated(command, _MODEL[:2])
+
+
 def early_options(command: Command) -> Command:
     """`--within` and `--stop`: what may end the thinking before its budget is spent."""
     return _decorated(command, (_WITHIN, _STOP))

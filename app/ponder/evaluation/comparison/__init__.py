@@ -3,7 +3,7 @@
     divergence.py   logits -> figures: perplexity, KL divergence, top-1 agreement
     texts.py        both read a text
     reasoning.py    both are asked questions
-    page.py         the report as a page; plots.py draws in it
+    page.py         the report as a page
 
 A report is made of plain numbers. None of these knows a terminal.
 """

@@ -1,40 +1,14 @@
-"""A comparison as one page of HTML, which needs nothing else: no script, no font, no network.
-
-Light or dark as the reader's system is. Whatever comes from outside, names of files first of
-all, is text and never markup.
-"""
+"""A comparison as one page of HTML, in the frame that `ponder.evaluation.pages` has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 from ponder.evaluation.comparison import Report, Side
 from ponder.evaluation.comparison.divergence import EDGES, Estimate, TextFigures
-from ponder.evaluation.comparison.plots import bars, dots, line
 from ponder.evaluation.comparison.reasoning import Outcome, ReasoningFigures
-
-Rows = Sequence[tuple[str, ...]]
-
-_STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1c1c22; --quiet: #62626e;
-  --line: #dcdce4; --other: #c2551d; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #16161c; --ink: #e6e6ee; --quiet: #9d9dab; --line: #34343f; --other: #f0915c; }
-}
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
-  margin: 2rem auto; max-width: 46rem; padding: 0 1rem; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-p, figcaption { color: var(--quiet); } figure { margin: 1.5rem 0; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .5rem; text-align: right;
-  vertical-align: top; }
-th:first-child, td:first-child { text-align: left; } thead th { color: var(--quiet); }
-svg { display: block; width: 100%; } svg text { fill: var(--quiet); font-size: 12px; }
-rect.other, circle.other { fill: var(--other); fill-opacity: .75; }
-polyline.other { fill: none; stroke: var(--other); stroke-width: 2; }
-.grid { fill: none; stroke: var(--line); }
-"""
+from ponder.evaluation.pages import table, whole
+from ponder.evaluation.plots import bars, dots, line
 
 
 def page(report: Report) -> str:
@@ -42,7 +16,7 @@ def page(report: Report) -> str:
     title = f"{report.other.name} against {report.base.name}"
     parts = [
         f"<h1>{escape(title)}</h1>",
-        _table(("file", "size"), [_side(report.base), _side(report.other)]),
+        table(("file", "size"), [_side(report.base), _side(report.other)]),
     ]
     if report.text is not None:
         parts += _text(report.text)
@@ -50,15 +24,7 @@ def page(report: Report) -> str:
         parts += _reasoning(report.reasoning)
     if report.note:
         parts.append(f"<p>{escape(report.note)}</p>")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        # Even markup that slipped through could load nothing and run nothing.
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
-        f"<body><main>\n{chr(10).join(parts)}\n</main></body></html>\n"
-    )
+    return whole(title, parts)
 
 
 def _side(side: Side) -> tuple[str, str]:
@@ -71,7 +37,7 @@ def _text(found: TextFigures) -> list[str]:
         "<h2>On a text</h2>",
         f"<p>{escape(found.text)}: {len(chunks):,} chunks of {found.chunk:,} tokens, "
         f"{found.places:,} of which were predicted.</p>",
-        _table(("", "value", "±"), [
+        table(("", "value", "±"), [
             ("perplexity, base", *_told(found.base_perplexity, 4)),
             ("perplexity, other", *_told(found.other_perplexity, 4)),
             ("perplexity, other / base", *_told(found.ratio, 5)),
@@ -98,7 +64,7 @@ def _reasoning(found: ReasoningFigures) -> list[str]:
     return [
         "<h2>On questions</h2>",
         f"<p>{len(found.questions):,} questions with known answers, the same seeds.</p>",
-        _table(("", "base", "other"), [
+        table(("", "base", "other"), [
             ("right", f"{found.base_right:.0%}", f"{found.other_right:.0%}"),
             ("stuck in a loop", f"{found.base_loops:.0%}", f"{found.other_loops:.0%}"),
             ("same answer from both", "", f"{found.agreement:.0%}"),
@@ -106,7 +72,7 @@ def _reasoning(found: ReasoningFigures) -> list[str]:
             ("the same, median of questions", "", "" if middle is None else f"{middle:.3f}"),
         ]),
         dots("Thinking tokens of each question", "base", "other", pairs),
-        _table(("question", "base", "other"), [
+        table(("question", "base", "other"), [
             (question, _outcome(a), _outcome(b))
             for question, a, b in zip(found.questions, found.base, found.other, strict=True)
         ]),
@@ -122,11 +88,3 @@ def _outcome(outcome: Outcome) -> str:
 
 def _told(estimate: Estimate, digits: int) -> tuple[str, str]:
     return f"{estimate.value:,.{digits}f}", f"{estimate.error:,.{digits}f}"
-
-
-def _table(head: tuple[str, ...], rows: Rows) -> str:
-    told = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{told}</tr></thead><tbody>{body}</tbody></table>"

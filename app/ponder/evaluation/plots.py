@@ -1,4 +1,6 @@
-"""Plots as SVG: bars, a line, dots. Knows numbers and pixels; colours are the page's.
+"""Plots as SVG: bars, a line, dots, a curve with intervals.
+
+Knows numbers and pixels; colours are the page's.
 
 An axis of powers of ten where numbers span many. Every plot says in words what it shows.
 """
@@ -8,9 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from typing import NamedTuple
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 44
+_DECADE = 10.0
+"""Times by which numbers have to differ for an axis of powers."""
 
 Scale = Callable[[float], float]
 
@@ -62,6 +67,58 @@ def dots(title: str, across: str, up: str, pairs: Sequence[tuple[float, float]])
             f"<title>{one:,.0f} and {two:,.0f}</title></circle>"
         )
     return _plot(title, across, up, _ticks(0, most, x), _ticks(0, most, y), marks)
+
+
+class Mark(NamedTuple):
+    """A point of a curve."""
+
+    x: float
+    y: float
+    low: float
+    """Where the bar through it begins."""
+    high: float
+    label: str
+    """A character or two, above the bar."""
+    told: str
+    """What a pointer is told."""
+
+
+def curve(title: str, across: str, up: str, marks: Sequence[Mark]) -> str:
+    """Labelled points with bars, from left to right; the lower axis by powers where it spans many.
+
+    Args:
+        title: in words what it shows.
+        across: what the lower axis is.
+        up: what the other is.
+        marks: at least one.
+    """
+    xs = [mark.x for mark in marks]
+    grows = min(xs) > 0 and max(xs) / min(xs) > _DECADE
+    place: Scale = math.log10 if grows else float
+    left, right = (place(x) for x in ((min(xs), max(xs)) if grows else (0.0, max(xs) or 1.0)))
+    room = (right - left) * 0.05 or 0.5
+    x = _scale(left - room if grows else left, right + room, _LEFT, _WIDTH - _RIGHT)
+    low, high = min(mark.low for mark in marks), max(mark.high for mark in marks)
+    y = _scale(low, high if high > low else low + 1, _HEIGHT - _BOTTOM, _TOP)
+    at = sorted((x(place(mark.x)), mark) for mark in marks)
+    drawn = [
+        f'<path class="bar" d="M{across:.1f} {y(mark.low):.1f}V{y(mark.high):.1f}"/>'
+        for across, mark in at
+    ]
+    drawn += [
+        f'<circle class="other" cx="{across:.1f}" cy="{y(mark.y):.1f}" r="5">'
+        f"<title>{escape(mark.told)}</title></circle>"
+        f'<text x="{across:.1f}" y="{max(_TOP - 1, y(mark.high) - 4):.1f}" text-anchor="middle">'
+        f"{escape(mark.label)}</text>"
+        for across, mark in at
+    ]
+    if grows:
+        powers = range(math.ceil(left * 3), math.floor(right * 3) + 1)
+        told = [(1, 2, 5)[power % 3] * 10 ** (power // 3) for power in powers]
+        below = [(x(math.log10(number)), f"{number:,.6g}") for number in told]
+    else:
+        below = _ticks(left, right, x)
+    return _plot(title, across, up, below, _ticks(low, high if high > low else low + 1, y), drawn)
 
 
 def _plot(
