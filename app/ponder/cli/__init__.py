@@ -36,6 +36,8 @@ _COMMANDS = {
     "quantize": "Quantize a checkpoint, or a GGUF, into a GGUF.",
     "imatrix": "Compute an importance matrix of a model, for its smallest quants.",
     "measured": "See what was measured of models here: how long they think, how fast they are.",
+    "eval": "Measure a model: accuracy against thinking tokens, on questions with answers.",
+    "calibrate": "Measure a model here, in minutes, and suggest a budget for it.",
     "compare": "See what a quant lost: on a text, and on questions.",
     "bundle": "Carry models through an air gap: pack, verify and install a bundle.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
