@@ -39,7 +39,7 @@ SMOL_SECONDS ?= 300
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-votes bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate eval test-training screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-votes bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate eval bank test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -59,7 +59,7 @@ check: $(STAMPS)/dev ## set up, then ruff, mypy and import-linter
 	$(BIN)/lint-imports
 
 bench: $(STAMPS)/dev ## set up, then measure the engine and the chat
-	$(BIN)/python tests/bench/bench.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench.py
 	PYTHONPATH=tests $(BIN)/python -m bench.tui
 
 bench-votes: $(STAMPS)/dev ## set up, then measure parallel traces: time and right answers
@@ -98,6 +98,11 @@ eval: $(STAMPS)/app ## measure budgets, Waits and votes on the built-in model, f
 	$(BIN)/ponder eval fresh --count $(EVAL_COUNT) $(EVAL_OPTIONS) --output $(EVAL)/fresh
 	$(BIN)/ponder eval everyday $(EVAL_OPTIONS) --output $(EVAL)/everyday
 	cp $(foreach set,fresh everyday,$(EVAL)/$(set)/$(set).md $(EVAL)/$(set)/$(set).svg) docs/evaluation/
+
+bank: $(STAMPS)/app ## record 500 questions 8 times and replay every policy on them (half an hour)
+	mkdir -p $(EVAL) docs/evaluation
+	test -f $(EVAL)/bank.jsonl.gz || $(BIN)/ponder record $(EVAL)/bank.jsonl.gz fresh --count 500 --bare
+	$(BIN)/ponder replay $(EVAL)/bank.jsonl.gz --output docs/evaluation
 
 test-training: $(STAMPS)/training ## set up, with torch for CPUs (200 MB), then test the training
 	PYTHONPATH=$(VENV)/training $(BIN)/python -m pytest tests/builtin_model/test_training.py tests/builtin_model/test_smol.py

@@ -3,7 +3,7 @@
 Every figure is a median over paired runs, the two sides in turn, so that a noisy machine
 disturbs both alike. Prints a table; asserts nothing, because a clock is no test.
 
-    python tests/bench/bench.py [overhead] [parallel] [help] [overshoot]
+    python tests/bench/bench.py [overhead] [parallel] [help] [overshoot] [steps]
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ from ponder.engines.llama.batch import Batch
 from ponder.engines.llama.load import Loaded, load
 from ponder.engines.llama.sampler import Sampler
 from ponder.engines.llama.vocab import LlamaVocabulary
+from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
 from ponder.evaluation.questions import questions
 from ponder.library.local import builtin_path
 from ponder.runner import Runner
+from ponder.thinking.live import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
+from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Finish, Finished, Sampling, Trace
+from scripted import TAGGED, TAGS
 
 TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")
 TINY_PROMPT = "<｜begin▁of▁sentence｜><｜User｜>{}<｜Assistant｜><think>\n"
@@ -211,7 +215,45 @@ def overshoot() -> None:
     )
 
 
-SECTIONS = {"overhead": overhead, "parallel": parallel, "help": help_time, "overshoot": overshoot}
+def steps() -> None:
+    """The scheduler alone, a step: what it takes beside an engine that costs nothing.
+
+    Scripted traces that think on; every step brings a token of each, looked at one by one, as a
+    slow model's would be.
+    """
+    vocab = ByteVocabulary(TAGS)
+    for count in (1, 8, 64):
+        script = transcript([*b"and on and on. "] * 2000, vocab.encode("</think>", True)[0], [257])
+        engine = ReplayEngine(vocab, script, n_ctx=4096, n_seqs=count)
+        scheduler = Scheduler(engine, resolve(TAGGED, vocab))
+        for at in range(count):
+            scheduler.submit(Request(at, (256, 120), Budget(), Sampling(seed=at)))
+        spent = []
+        for at in range(1500):
+            # A step of 20 ms: what was gathered is told in each.
+            now = at / 50
+            began = time.perf_counter()
+            grants = scheduler.schedule(now)
+            scheduled = time.perf_counter() - began
+            chunks = engine.step(dict.fromkeys(grants, 1))
+            began = time.perf_counter()
+            for _ in scheduler.observe(chunks, now):
+                pass
+            spent.append(scheduled + time.perf_counter() - began)
+        micro = statistics.median(spent[100:]) * 1e6
+        print(
+            f"steps      scripted      {micro:7.1f} us a step with {count} traces, "
+            f"{micro / count:.1f} us a token"
+        )
+
+
+SECTIONS = {
+    "overhead": overhead,
+    "parallel": parallel,
+    "help": help_time,
+    "overshoot": overshoot,
+    "steps": steps,
+}
 
 
 def main() -> None:

@@ -39,6 +39,8 @@ _COMMANDS = {
     "eval": "Measure a model: accuracy against thinking tokens, on questions with answers.",
     "calibrate": "Measure a model here, in minutes, and suggest a budget for it.",
     "compare": "See what a quant lost: on a text, and on questions.",
+    "record": "Record whole traces, and what they would have answered on their way.",
+    "replay": "Replay ways to stop and to vote on recorded traces: what each costs and brings.",
     "bundle": "Carry models through an air gap: pack, verify and install a bundle.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
     "config": "Show where things are kept and what is set; set it.",

@@ -22,6 +22,8 @@ from ponder.receipt import named
 from ponder.settings import Settings, read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ponder.assembly import Assembled
     from ponder.evaluation.journal import Run
     from ponder.evaluation.sets.known import Source
@@ -138,7 +140,7 @@ def app(
     settings = with_model(read(paths.config_file()), model, lora)
     settings = with_options(settings, engine_and_sampling)
     silent = quiet or as_json
-    found = open_set(questions, count, seed, _fetch(silent), instruction)
+    found = open_set(questions, count, seed, fetching(silent), instruction)
     for line in [] if as_json else faults(found):
         click.echo(safe(line), err=True)
     most = max(one.traces for one in asked)
@@ -194,7 +196,9 @@ def app(
         _print(summary, folder, before)
 
 
-def _fetch(silent: bool) -> Any:
+def fetching(silent: bool) -> Callable[[Source, str], Path]:
+    """What fetches a file of a set, and says so."""
+
     def fetch(source: Source, file: str) -> Path:
         from ponder.library import datasets
 

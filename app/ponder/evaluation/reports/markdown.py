@@ -43,9 +43,13 @@ def markdown(summary: Summary, plot: str) -> str:
 
 
 def svg(summary: Summary) -> str:
-    """The plot as a file of its own, with colours of its own."""
-    found = drawn(summary)
-    inner = found[found.index("<svg") : found.index("</figure>")]
+    """The plot as a file of its own."""
+    return standalone(drawn(summary))
+
+
+def standalone(figure: str) -> str:
+    """A figure of a page as a file of its own, with colours of its own."""
+    inner = figure[figure.index("<svg") : figure.index("</figure>")]
     head, _, rest = inner.partition(">")
     head = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" width="640"')
     return f"{head}>{_COLOURS}{rest}\n"
