@@ -54,6 +54,8 @@ class Choices:
     trim: bool = False
     n_seqs_option: str = "--traces"
     """What the front end calls `n_seqs`, for hints."""
+    each: int = 1
+    """Traces that one more of that option's number takes."""
     room: int | None = None
     """Tokens of context that each of several traces needs at most, where that is known."""
 
@@ -206,7 +208,7 @@ def _shared_context(entry: Entry, own: EngineSettings, choices: Choices) -> int 
         return own.ctx  # the engine says better what is wrong with the file
     if advice.verdict != "no":
         return own.ctx or (advice.n_ctx if choices.room else None)
-    most = fit.most_traces(entry, wish, machine)
+    most = fit.most_traces(entry, wish, machine) // choices.each
     raise InputError(
         f"{choices.n_seqs} traces of {advice.n_ctx:,} tokens of context take "
         f"{bytes_of_memory(advice.need.total)}, and {bytes_of_memory(machine.free)} are free.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from typing import Any
 import pytest
 
 from e2e.terminal import PONDER, Terminal, environment
+from ponder import assembly
+from ponder.cli import run
 from ponder.evaluation.questions import questions
 
 GUARD = 60.0
@@ -107,8 +111,8 @@ def killed(home: Path, arguments: Sequence[str | Path], output: Path, lines: int
 def test_a_kill_in_the_middle_is_gone_on_from(home: Path, tmp_path: Path) -> None:
     file, output = file_of(tmp_path, 60), tmp_path / "q.results.jsonl"
     pool = 1500
-    run = ("run", file, "--pool", str(pool), "--threads", "1")
-    assert killed(home, run, output, 3, signal.SIGKILL) == -signal.SIGKILL
+    words = ("run", file, "--pool", str(pool), "--threads", "1")
+    assert killed(home, words, output, 3, signal.SIGKILL) == -signal.SIGKILL
     first = output.read_bytes()
     assert 3 <= first.count(b"\n") < 60
     dealt = output.with_name("q.results.jsonl.dealt")
@@ -116,8 +120,8 @@ def test_a_kill_in_the_middle_is_gone_on_from(home: Path, tmp_path: Path) -> Non
     with output.open("ab") as torn:
         torn.write(b'{"id":"q')
     whole = first[: first.rfind(b"\n") + 1]
-    assert killed(home, run, output, whole.count(b"\n") + 3, signal.SIGKILL) == -signal.SIGKILL
-    done = ponder(home, *run)
+    assert killed(home, words, output, whole.count(b"\n") + 3, signal.SIGKILL) == -signal.SIGKILL
+    done = ponder(home, *words)
     assert done.returncode == 0, done.stderr
     assert output.read_bytes().startswith(whole)
     told = results(output)
@@ -127,7 +131,7 @@ def test_a_kill_in_the_middle_is_gone_on_from(home: Path, tmp_path: Path) -> Non
     lost = sum(json.loads(line)[1] for line in dealt.read_text().splitlines())
     assert lost > 0
     assert sum(one["think"] for one in told) + lost <= pool
-    again = ponder(home, *run)
+    again = ponder(home, *words)
     assert again.returncode == 0
     assert "60 of 60 are done" in again.stderr
     assert results(output) == told
@@ -136,13 +140,13 @@ def test_a_kill_in_the_middle_is_gone_on_from(home: Path, tmp_path: Path) -> Non
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 def test_ctrl_c_loses_no_token_and_no_result(home: Path, tmp_path: Path) -> None:
     file, output = file_of(tmp_path, 60), tmp_path / "q.results.jsonl"
-    run = ("run", file, "--pool", "1500", "--threads", "1", "--seed", "1")
-    assert killed(home, run, output, 3, signal.SIGINT) == 130
+    words = ("run", file, "--pool", "1500", "--threads", "1", "--seed", "1")
+    assert killed(home, words, output, 3, signal.SIGINT) == 130
     first = results(output)
     cancelled = [one for one in first if one["finish"] == "cancelled"]
     assert cancelled and all(one["answer"] is None for one in cancelled)
     assert not list(tmp_path.glob("*.dealt")) and not list(tmp_path.glob("*.lock"))
-    assert ponder(home, *run).returncode == 0
+    assert ponder(home, *words).returncode == 0
     told = results(output)
     assert told[: len(first)] == first
     finished = [one for one in told if one["finish"] != "cancelled"]
@@ -177,6 +181,20 @@ def test_bad_words_are_refused_before_a_model_is_loaded(home: Path, tmp_path: Pa
         assert done.returncode == 2
         assert why in done.stderr
     assert ponder(home, "run", tmp_path / "missing.jsonl").returncode == 2
+
+
+def test_more_than_memory_holds_is_refused_with_what_fits(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, _ = assembly.usable_machine()
+    small = replace(machine, free=(256 + 200) << 20, gpus=())
+    monkeypatch.setattr(assembly, "usable_machine", lambda: (small, ()))
+    file = str(file_of(tmp_path, 130))
+    assert run(["run", file, "--pool", "10", "--at-once", "64"]) == 2
+    hint = re.search(r"At most (\d+) fit: --at-once (\d+)\.", capfd.readouterr().err)
+    assert hint is not None
+    assert 1 <= int(hint[1]) == int(hint[2]) < 64
+    assert run(["run", file, "--pool", "10", "--at-once", hint[1], "-q"]) == 0
 
 
 def test_a_terminal_sees_who_thinks(home: Path, tmp_path: Path) -> None:

@@ -121,12 +121,17 @@ def app(
         asked, faults = lines.read(file)
         _tell_faults(file, faults, as_json)
         # What is paused keeps its place in the context, so more may be open than think.
-        most = at_once if not terms.scarce else 2 * at_once
-        n_seqs = max(1, min(most, len(asked)))
+        each = 2 if terms.scarce else 1
+        choices = Choices(
+            system=system,
+            dialect=dialect,
+            template=template,
+            n_seqs=max(1, min(each * at_once, len(asked))),
+            n_seqs_option="--at-once",
+            each=each,
+        )
         with progress(quiet or as_json) as tell:
-            opened = open_session(
-                settings, Choices(None, system, dialect, template, n_seqs=n_seqs), tell
-            )
+            opened = open_session(settings, choices, tell)
         with opened.session.runner:
             asking = _asking(settings, opened, wish, seed, template)
             with results_in(target, asking.settings) as results:
