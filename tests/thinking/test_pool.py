@@ -178,6 +178,32 @@ timed = st.lists(st.tuples(timed_budgets, prompts, st.floats(0.1, 10)), min_size
 Asked = list[tuple[Budget, tuple[int, ...], float]]
 
 
+@pytest.mark.parametrize("burst", [1, 2, 3, 50])
+@pytest.mark.parametrize("tokens", [2, 3, 4, 5])
+def test_a_thought_that_opens_again_in_mid_burst_keeps_to_its_share(
+    tokens: int, burst: int
+) -> None:
+    again = VOCAB.encode("<think>", special=True)[0]
+    said = [97, END, again, *b"b" * 60]
+
+    def script(done: Sequence[int], prompt: int, _seed: int) -> int:
+        """Says that, and once it was led away from it, answers."""
+        at = len(done) - prompt
+        led = list(done[prompt:]) != said[:at]
+        if not led:
+            return said[at]
+        return EOS if done[-1] == ord("4") else ord("4")
+
+    engine = ReplayEngine(VOCAB, script, burst=burst)
+    scheduler = scheduler_of(engine, Terms(tokens=tokens))
+    asked(scheduler, question(1, 0))
+    trace = traces(drive(engine, scheduler))[1]
+    assert trace.usage.think == tokens
+    assert trace.answer
+    assert scheduler.sharing.pool.left == 0
+    assert scheduler.ledger.free == engine.capacity
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     adversaries,

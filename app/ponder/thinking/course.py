@@ -58,6 +58,11 @@ class Course:
                 if live.answer_end is None:
                     self._scribe.waste(live, rest)
                 return
+            if rest and live.awaits_share(self._scribe.thinking(live)):
+                # It was granted as an answer, which opened its thinking again: others may come first.
+                self._scribe.waste(live, rest)
+                self._scribe.rewind(live)
+                return
             if live.finish is None and self._boundary(live, piece):
                 self._probes.look(live, self._scribe.thinking(live), _after(chunk, at), now)
                 if self._probes.runs(live):

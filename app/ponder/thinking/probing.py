@@ -250,7 +250,7 @@ class Probes:
         rest = watch.probe.rest
         self._close(watch.probe)
         self._scribe.waste(live, len(rest.tokens))
-        self._hands.rewind(live.seq, live.used())
+        self._scribe.rewind(live)
 
     def forget(self, live: Live) -> None:
         """A trace is over."""

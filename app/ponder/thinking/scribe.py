@@ -103,6 +103,10 @@ class Scribe:
             live.tokens.pop()
             self._ledger.move(live.request.id, live.accounts.pop(), Account.WASTED)
 
+    def rewind(self, live: Live) -> None:
+        """Have the engine hold what the trace holds, and nothing beyond."""
+        self._hands.rewind(live.seq, live.used())
+
     def grow(self, live: Live, tokens: int) -> None:
         """Lengthen its lease by so many tokens, as far as the context and its company allow."""
         wanted = min(tokens, self._hands.n_ctx - live.lease)
@@ -141,7 +145,7 @@ class Scribe:
         """
         self.withdraw(live, drop)
         if drop + rest > 1:
-            self._hands.rewind(live.seq, live.used())
+            self.rewind(live)
         self._hands.feed(live.seq, ids, replace_pending=drop + rest == 1)
         self.forcings += 1
         for token in ids:
