@@ -97,7 +97,8 @@ def remarks(trace: Trace) -> list[str]:
     if trace.last_resort:
         said.append("ponder had to lead it to an answer")
     if trace.answer_end in (AnswerEnd.LIMIT, AnswerEnd.CONTEXT):
-        cause = "its limit" if trace.answer_end is AnswerEnd.LIMIT else "the end of the context"
+        limit = "the last resort's limit" if trace.last_resort else "its limit"
+        cause = limit if trace.answer_end is AnswerEnd.LIMIT else "the end of the context"
         said.append(f"the answer was cut at {cause}")
     elif trace.answer_end is AnswerEnd.DEADLINE:
         said.append("the answer was cut at its deadline")

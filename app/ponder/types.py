@@ -142,7 +142,7 @@ class AnswerEnd(StrEnum):
     STOP = "stop"
     """The model ended its turn."""
     LIMIT = "limit"
-    """The limit on answer tokens was reached."""
+    """The limit on answer tokens was reached, or that of an answer the model was led to."""
     CONTEXT = "context"
     """The context was full."""
     DEADLINE = "deadline"

@@ -195,7 +195,7 @@ class Course:
         answered = self._scribe.answered(live)
         if token in self._protocol.vocab.ends:
             if live.last_resort is None and not live.answer_text.strip():
-                self._lead(live, drop=1, rest=rest)
+                self._lead(live, AnswerEnd.LIMIT, drop=1, rest=rest)
             else:
                 live.answer_end = AnswerEnd.STOP
             return True
@@ -203,12 +203,13 @@ class Course:
             if live.request.boxed and live.box_closed():
                 live.answer_end = AnswerEnd.STOP
             elif live.last_resort <= 0:
-                live.answer_end = live.answer_limit(answered)
+                live.answer_end = live.resort_end
         elif live.answer_left(self._protocol, answered) <= 0:
+            limit = live.answer_limit(answered)
             if live.needs_resort():
-                self._lead(live, drop=0, rest=rest)
+                self._lead(live, limit, drop=0, rest=rest)
                 return True
-            live.answer_end = live.answer_limit(answered)
+            live.answer_end = limit
         if live.answer_end is None and now >= live.due:
             return self._late(live, rest, now)
         return live.answer_end is not None
@@ -219,12 +220,14 @@ class Course:
         if now < live.due:
             return False
         if live.needs_resort():
-            self._lead(live, drop=0, rest=rest)
+            self._lead(live, AnswerEnd.DEADLINE, drop=0, rest=rest)
         else:
             live.answer_end = AnswerEnd.DEADLINE
         return True
 
-    def _lead(self, live: Live, drop: int, rest: int) -> None:
+    def _lead(self, live: Live, cut: AnswerEnd, drop: int, rest: int) -> None:
+        """Lead it to an answer; `cut` is why that ends, if the model does not end it."""
+        live.resort_end = cut
         self._scribe.lead(live, drop=drop, rest=rest)
         self._pace.update(live)
 
@@ -244,7 +247,7 @@ class Course:
             self._scribe.read(live, token, piece)
             return self.review(live, now, rest=rest)
         if live.needs_resort():
-            self._lead(live, drop=1, rest=rest)
+            self._lead(live, AnswerEnd.LIMIT, drop=1, rest=rest)
         else:
             self._scribe.withdraw(live, 1)
             live.answer_end = AnswerEnd.STOP

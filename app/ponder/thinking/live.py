@@ -198,6 +198,8 @@ class Live:
     """Thinking tokens at the last of them."""
     last_resort: int | None = None
     """Tokens left of the last resort; None while there was no need for it."""
+    resort_end: AnswerEnd = AnswerEnd.LIMIT
+    """How the answer ends when those are spent: by what called for it."""
     answer_text: str = ""
     felt: float = 0.0
     """Sum of the log-probabilities of its thinking tokens, as they were sampled."""
