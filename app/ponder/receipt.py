@@ -7,6 +7,7 @@ colours nor widths.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from ponder.types import AnswerEnd, AppliedAdapter, BudgetChange, Figures, Finish, Trace
 
@@ -57,7 +58,7 @@ def why(trace: Trace) -> str:
             case BudgetChange.LOOP, Finish.LOOP:
                 return f"it said the same {known['times']} times, {known['tokens']} tokens in all"
             case BudgetChange.CONVERGED, Finish.CONVERGED:
-                return _settled(event.figures)
+                return settled(event.figures)
             case BudgetChange.DROPPED, Finish.CAP:
                 return f"the pool of {known['pool']} tokens was short"
             case BudgetChange.POOL, Finish.CAP if "pool" in known:
@@ -65,8 +66,8 @@ def why(trace: Trace) -> str:
     return FINISHES[trace.finish]
 
 
-def _settled(figures: Figures) -> str:
-    """What a rule saw that ended a thought."""
+def settled(figures: Figures) -> str:
+    """What a rule for early stops saw that ended a thought."""
     match figures:
         case {"margin": margin}:
             return f"the end of thinking was {margin:.2g} logits from the likeliest token"
@@ -109,18 +110,19 @@ def remarks(trace: Trace) -> list[str]:
     if trace.within is not None and trace.answer_end is not AnswerEnd.CANCELLED:
         took = trace.usage.wait_seconds + trace.usage.seconds
         late = took - trace.within
-        in_time = f"in {_brief(took)} of {_brief(trace.within)}"
-        said.append(in_time if late <= 0 else f"{_brief(late)} late")
+        in_time = f"in {brief(took)} of {brief(trace.within)}"
+        said.append(in_time if late <= 0 else f"{brief(late)} late")
     return said
 
 
-def _brief(seconds: float) -> str:
+def brief(seconds: float) -> str:
+    """Seconds, in milliseconds where they are less than one: `12 ms`, `3.2 s`."""
     return f"{seconds * 1000:,.0f} ms" if seconds < 1 else duration(seconds)
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `0.4 s`, `12 s`, `3 min 05 s`, `1 h 02 min`."""
-    if seconds < 9.95:
+    if seconds < 9.95 or not isfinite(seconds):
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:

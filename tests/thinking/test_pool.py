@@ -184,7 +184,7 @@ def test_a_thought_that_opens_again_in_mid_burst_keeps_to_its_share(
     tokens: int, burst: int
 ) -> None:
     again = VOCAB.encode("<think>", special=True)[0]
-    said = [97, END, again, *b"b" * 60]
+    said: list[int] = [97, END, again, *b"b" * 60]
 
     def script(done: Sequence[int], prompt: int, _seed: int) -> int:
         """Says that, and once it was led away from it, answers."""

@@ -59,7 +59,7 @@ class Course:
                     self._scribe.waste(live, rest)
                 return
             if rest and live.awaits_share(self._scribe.thinking(live)):
-                # It was granted as an answer, which opened its thinking again: others may come first.
+                # Granted as an answer, which opened its thinking again: others may come first.
                 self._scribe.waste(live, rest)
                 self._scribe.rewind(live)
                 return

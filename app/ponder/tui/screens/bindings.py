@@ -44,6 +44,10 @@ CHAT: list[BindingType] = [
     Binding(
         "ctrl+n", "new", "New", id="new", priority=True, tooltip="Begin a new conversation"
     ),
+    Binding(
+        "f5", "audit", "Why", id="audit", priority=True,
+        tooltip="What was decided on the last thinking, on which figures; where its tokens went",
+    ),
     Binding("pageup", "scroll(-1)", "Scroll up", show=False, priority=True),
     Binding("pagedown", "scroll(1)", "Scroll down", show=False, priority=True),
     Binding("ctrl+end", "bottom", "To the end", show=False, priority=True),

@@ -228,7 +228,7 @@ class ChatScreen(Screen[None]):
             return self.dialogue.running is not None or bool(self._queued)
         if action in ("answer_now", "extend", "wait"):
             return self.thinking
-        if action == "fold":
+        if action in ("fold", "audit"):
             return bool(self.query(TurnView))
         return True
 
@@ -257,16 +257,23 @@ class ChatScreen(Screen[None]):
 
     # -- looking ------------------------------------------------------------------------
 
+    @property
+    def _looked_at(self) -> TraceView | None:
+        """The trace that has the focus, or the last one."""
+        ancestors = self.focused.ancestors if self.focused else []
+        views = [node for node in ancestors if isinstance(node, TraceView)]
+        views += [turn.trace_view for turn in self.query_one(Conversation).turns[-1:]]
+        return views[0] if views else None
+
     def action_fold(self) -> None:
-        """Fold the trace that has the focus, or the last one."""
-        focused = self.focused
-        views = (
-            [node for node in focused.ancestors if isinstance(node, TraceView)] if focused else []
-        )
-        turns = self.query_one(Conversation).turns
-        view = views[0] if views else turns[-1].trace_view if turns else None
-        if view is not None:
+        """Fold or unfold a trace."""
+        if (view := self._looked_at) is not None:
             view.toggle()
+
+    def action_audit(self) -> None:
+        """Show what was decided on a trace, or hide it."""
+        if (view := self._looked_at) is not None:
+            view.audit()
 
     @on(TraceView.Chosen)
     def keep_choice(self, message: TraceView.Chosen) -> None:

@@ -1,6 +1,7 @@
 """A trace that streams and folds: a heading with the live account, and the text below it.
 
-Three ways to show it: its heading alone, its last lines, all of it. Which one is automatic
+Three ways to show it: its heading alone, its last lines, all of it. Between them, for who asks why,
+what was decided on it. Which one is automatic
 until somebody chooses by hand; a choice is never overridden. Knows events and no engine.
 """
 
@@ -20,8 +21,9 @@ from textual.message import Message
 from textual.widget import Widget
 
 from ponder.tui.labels import Phase, Standing, heading
+from ponder.tui.widgets.audit import AuditView
 from ponder.tui.widgets.trace_text import TraceText
-from ponder.types import BudgetChange, Finish, Rebudgeted, Span, Text
+from ponder.types import BudgetChange, BudgetEvent, Finish, Rebudgeted, Span, Text, Trace, Usage
 
 
 class Fold(StrEnum):
@@ -106,10 +108,14 @@ class TraceView(Vertical):
         """Whether somebody was reading it when its thinking ended."""
         self._began: float | None = None
         self._first_token = 0.0
+        self._audited = False
+        self._decisions: list[BudgetEvent] = []
+        self._usage: Usage | None = None
 
     def compose(self) -> ComposeResult:
-        """A heading, and the text."""
+        """A heading, what was decided, and the text."""
         yield TraceHeading()
+        yield AuditView()
         yield TraceText()
 
     def on_mount(self) -> None:
@@ -152,6 +158,7 @@ class TraceView(Vertical):
     def rebudgeted(self, event: Rebudgeted) -> None:
         """Its budget changed."""
         self.standing.budget = event.budget
+        self._decisions.append(event.decision)
         if event.decision.change is BudgetChange.WAIT:
             self.standing.waits += 1
         elif event.decision.change is BudgetChange.WITHDRAWN and event.decision.at >= self._floor:
@@ -172,9 +179,11 @@ class TraceView(Vertical):
         self.standing.finish = None
         self._show()
 
-    def settle(self, standing: Standing) -> None:
+    def settle(self, standing: Standing, trace: Trace | None = None) -> None:
         """Show a trace that is over as it was."""
         self.standing = replace(standing, phase=Phase.OVER)
+        if trace is not None:
+            self._decisions, self._usage = list(trace.budget_events), trace.usage
         self._fold_down()
         self._show()
 
@@ -199,15 +208,25 @@ class TraceView(Vertical):
     def toggle(self) -> None:
         """Unfold what is closed, close what is open; from the tail, unfold."""
         self._by_hand = True
-        if self.standing.phase is Phase.OVER:
-            # Whoever unfolds an old trace wants to see it, not the end. At once: a message
-            # would come after the layout.
-            for node in self.ancestors:
-                if isinstance(node, Widget) and node.is_anchored:
-                    node.release_anchor()
+        self._stay_here()
         self.fold = Fold.CLOSED if self.fold is Fold.OPEN else Fold.OPEN
         self._show()
         self.post_message(self.Chosen(self, self.fold is Fold.CLOSED))
+
+    def audit(self) -> None:
+        """Show what was decided on it, or hide that again."""
+        self._stay_here()
+        self._audited = not self._audited
+        self._show()
+
+    def _stay_here(self) -> None:
+        """Whoever unfolds an old trace wants to see it, not the end."""
+        if self.standing.phase is not Phase.OVER:
+            return
+        # At once: a message would come after the layout.
+        for node in self.ancestors:
+            if isinstance(node, Widget) and node.is_anchored:
+                node.release_anchor()
 
     def _fold_down(self) -> None:
         if self._fold_when_done and not self._by_hand and not self._stay:
@@ -225,6 +244,10 @@ class TraceView(Vertical):
         limit = self._tail if self.fold is Fold.TAIL else None
         if text.limit != limit:
             text.limit = limit
+        audit = self.query_one(AuditView)
+        audit.display = self._audited
+        if self._audited:
+            audit.tell(self._decisions, self.standing.finish, self._usage)
         # A model that does not think needs no line that says so under every question.
-        self.display = self.standing.finish is not Finish.NONE
+        self.display = self._audited or self.standing.finish is not Finish.NONE
         head.refresh()

@@ -152,7 +152,8 @@ class TurnView(Vertical):
                 budget=trace.budget,
                 finish=trace.finish,
                 seconds=usage.think_seconds,
-            )
+            ),
+            trace,
         )
         parts = [
             f"{trace.finish.value}: {why(trace)}",
