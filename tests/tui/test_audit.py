@@ -102,3 +102,29 @@ async def test_the_palette_offers_it() -> None:
         commands["Why"].callback()
         await play.pilot.pause()
         assert lines(play)
+
+
+async def test_the_end_stays_in_sight_where_there_is_room_for_both() -> None:
+    opener = Opener(answer="Three.")
+    async with playing(staged(opener), opener) as play:
+        await play.ask()
+        await play.press("f5")
+        await play.pilot.pause()
+        assert play.conversation.following
+        screen = painted(play.app)
+        assert "spent  think" in screen
+        assert "Three." in screen
+        assert "closed: the model closed its thinking itself" in screen
+
+
+async def test_it_comes_into_sight_wherever_the_trace_is() -> None:
+    opener = Opener(thought="".join(f"Line {n} of it.\n" for n in range(60)) + "The end.")
+    async with playing(staged(opener), opener) as play:
+        await play.ask()
+        await play.press("ctrl+t", "ctrl+end")
+        await play.pilot.pause()
+        assert "spent" not in painted(play.app)
+        await play.press("f5")
+        await play.pilot.pause()
+        assert "spent  think" in painted(play.app)
+        assert not play.conversation.following

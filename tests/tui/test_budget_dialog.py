@@ -7,7 +7,8 @@ from textual.widgets import Input, OptionList
 
 from ponder.settings import BudgetSettings
 from ponder.thinking.effort import Wish
-from ponder.tui.screens.budget import BudgetScreen
+from ponder.thinking.stopping import OFF, RULES
+from ponder.tui.screens.budget import STOPS, BudgetScreen
 from ponder.tui.screens.chat import ChatScreen
 from ponder.types import Finish
 from tui.play import painted, playing, shown
@@ -66,6 +67,43 @@ async def test_an_effort_is_chosen_from_the_list() -> None:
         assert "up to 8,192 tokens" in painted(play.app)
         await play.press("down", "down", "enter")
         assert play.chat.wish == Wish("medium")
+
+
+def test_every_rule_is_offered() -> None:
+    assert list(STOPS) == [OFF, *RULES]
+
+
+@pytest.mark.parametrize("rule", list(STOPS))
+async def test_a_rule_for_ending_early_is_chosen_from_the_list(rule: str) -> None:
+    opener = Opener()
+    budget = BudgetSettings(stop="converged:2" if rule == "off" else "off")
+    async with playing(staged(opener, Wish("low"), budget=budget), opener) as play:
+        await play.press("ctrl+b")
+        assert ("(2)" if rule == "off" else "(set)") in painted(play.app)
+        options = play.dialog(BudgetScreen).query_one(OptionList)
+        options.focus()
+        options.highlighted = options.get_option_index(f"stop {rule}")
+        await play.press("enter")
+        assert play.chat.wish == Wish("low")
+        title = "budget: low" + ("" if rule == "off" else f", stop {rule}")
+        assert play.composer.border_title == title
+        await play.ask()
+        (turn,) = play.written()
+        assert turn.budget.stop == rule
+
+
+async def test_a_rule_is_typed_with_its_values_and_a_wrong_one_is_told_of() -> None:
+    opener = Opener()
+    async with playing(staged(opener), opener) as play:
+        await play.press("ctrl+b")
+        await typed(play.pilot, "stop agreed")
+        await play.press("enter")
+        dialog = play.dialog(BudgetScreen)
+        assert shown(dialog.query_one("#problem")).startswith("There is no rule called 'agreed'")
+        dialog.query_one(Input).value = "stop converged:2,every=32"
+        await play.press("enter")
+        assert play.composer.border_title == "budget: 512 tokens, stop converged:2,every=32"
+        assert play.chat.wish == Wish(tokens=512)
 
 
 async def test_ctrl_up_and_down_go_through_the_efforts_round_and_round() -> None:

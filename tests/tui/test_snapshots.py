@@ -139,6 +139,28 @@ def test_answered_unfolded_with_forced_text(shows: Compare, size: tuple[int, int
 
 
 @SIZES
+def test_answered_and_why(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await play.ask_and_hold()
+        await play.press("f4", "f3", "f5")
+        play.engine.let_go(60)
+        await play.held()
+        await play.press("f2")
+        play.engine.let_go()
+        await play.idle()
+
+    assert shows(Opener(second=SECOND, hold_at=30), scene, size)
+
+
+@SIZES
+def test_budget(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await play.press("ctrl+b")
+
+    assert shows(Opener(), scene, size)
+
+
+@SIZES
 def test_failed(shows: Compare, size: tuple[int, int]) -> None:
     async def scene(play: Play) -> None:
         await play.ask_and_hold()

@@ -7,6 +7,7 @@ no thread, no token and no file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
@@ -28,7 +29,7 @@ from ponder.thinking.stopping import OFF
 from ponder.tui import pump
 from ponder.tui.dialogue import Asked, Dialogue, title
 from ponder.tui.screens import bindings
-from ponder.tui.screens.budget import BudgetScreen
+from ponder.tui.screens.budget import BudgetScreen, Stop
 from ponder.tui.screens.history import HistoryScreen
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
@@ -78,6 +79,8 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self.dialogue = dialogue
         self.wish = wish
+        self.stop = OFF
+        """The rule by which thoughts may end early."""
         self._queued = ""
         """What the composer holds, where it is to be asked as soon as that is possible."""
         self._levers = False
@@ -97,6 +100,7 @@ class ChatScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Ready to write at once; the model may come later."""
+        self.stop = self.ponder.settings.budget.stop
         self.query_one(Composer).focus()
         self.show_budget()
 
@@ -139,7 +143,7 @@ class ChatScreen(Screen[None]):
     def _ask(self, question: str) -> bool:
         """Ask; false if that was not possible, and the user was told why."""
         assembled = self.dialogue.assembled
-        base = self.ponder.settings.budget.base()
+        base = replace(self.ponder.settings.budget.base(), stop=self.stop)
         n_ctx = assembled.engine.n_ctx if assembled else 0
         try:
             budget = self.wish.budget(base, n_ctx, self.dialogue.lengths)
@@ -301,9 +305,8 @@ class ChatScreen(Screen[None]):
         within = self.ponder.settings.budget.within
         if within is not None:
             budget += f", within {duration(within)}"
-        stop = self.ponder.settings.budget.stop
-        if stop != OFF:
-            budget += f", stop {stop}"
+        if self.stop != OFF:
+            budget += f", stop {self.stop}"
         composer.border_title = budget
         if self._queued:
             composer.border_subtitle = f"asked when {self._awaited} · esc takes it back"
@@ -314,12 +317,13 @@ class ChatScreen(Screen[None]):
     async def action_budget(self) -> None:
         """Ask for a budget."""
         self.app.clear_notifications()
-        wish = await self.app.push_screen_wait(
-            BudgetScreen(self.wish, effort.efforts(self.dialogue.lengths))
-        )
-        if wish is not None:
-            self.wish = wish
-            self.show_budget()
+        meant = effort.efforts(self.dialogue.lengths)
+        match await self.app.push_screen_wait(BudgetScreen(self.wish, meant, self.stop)):
+            case Wish() as wish:
+                self.wish = wish
+            case Stop(rule):
+                self.stop = rule
+        self.show_budget()
 
     def action_effort(self, step: Literal[1, -1]) -> None:
         """One effort up or down."""

@@ -1,8 +1,8 @@
 """A trace that streams and folds: a heading with the live account, and the text below it.
 
-Three ways to show it: its heading alone, its last lines, all of it. Between them, for who asks why,
-what was decided on it. Which one is automatic
-until somebody chooses by hand; a choice is never overridden. Knows events and no engine.
+Three ways to show it: its heading alone, its last lines, all of it. Which one is automatic
+until somebody chooses by hand; a choice is never overridden. Below the heading, for whoever asks
+why: what was decided on it. Knows events and no engine.
 """
 
 from __future__ import annotations
@@ -208,25 +208,23 @@ class TraceView(Vertical):
     def toggle(self) -> None:
         """Unfold what is closed, close what is open; from the tail, unfold."""
         self._by_hand = True
-        self._stay_here()
+        if self.standing.phase is Phase.OVER:
+            # Whoever unfolds an old trace wants to see it, not the end. At once: a message
+            # would come after the layout.
+            for node in self.ancestors:
+                if isinstance(node, Widget) and node.is_anchored:
+                    node.release_anchor()
         self.fold = Fold.CLOSED if self.fold is Fold.OPEN else Fold.OPEN
         self._show()
         self.post_message(self.Chosen(self, self.fold is Fold.CLOSED))
 
     def audit(self) -> None:
         """Show what was decided on it, or hide that again."""
-        self._stay_here()
         self._audited = not self._audited
         self._show()
-
-    def _stay_here(self) -> None:
-        """Whoever unfolds an old trace wants to see it, not the end."""
-        if self.standing.phase is not Phase.OVER:
-            return
-        # At once: a message would come after the layout.
-        for node in self.ancestors:
-            if isinstance(node, Widget) and node.is_anchored:
-                node.release_anchor()
+        if self._audited:
+            # Where it is in sight, the end is followed as before.
+            self.query_one(AuditView).scroll_visible(animate=False)
 
     def _fold_down(self) -> None:
         if self._fold_when_done and not self._by_hand and not self._stay:
