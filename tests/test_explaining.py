@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -204,7 +203,9 @@ def test_the_account_names_every_token(counts: list[int]) -> None:
         **dict(zip(names, counts, strict=True)),
     )
     told = account(usage)
-    assert [
-        int(n.replace(",", "")) for n in re.findall(r"[a-z]+ ([\d,]+)(?= ·| tok)", told)
-    ] == counts
-    assert told.endswith(f"wasted {counts[4]:,} tokens · prompt 50 ms · thinking 1.5 s · all 2.0 s")
+    tokens, _, time = told.removeprefix("tokens: ").partition("; time: ")
+    spent = [part.rsplit(" ", 1) for part in tokens.split(" · ")]
+    assert [(name, int(count.replace(",", ""))) for name, count in spent] == [
+        *zip(names, counts, strict=True)
+    ]
+    assert time == "prompt 50 ms · thinking 1.5 s · all 2.0 s"

@@ -130,7 +130,7 @@ def account(usage: Usage) -> str:
         f"forced {usage.forced:,}",
         f"probe {usage.probe:,}",
         f"answer {usage.answer:,}",
-        f"wasted {usage.wasted:,} tokens",
+        f"wasted {usage.wasted:,}",
     ]
     seconds = [
         f"prompt {brief(usage.prefill_seconds)}",
@@ -139,7 +139,7 @@ def account(usage: Usage) -> str:
     ]
     if usage.wait_seconds >= 0.0005:
         seconds.insert(0, f"waiting {brief(usage.wait_seconds)}")
-    return " · ".join(tokens + seconds)
+    return f"tokens: {' · '.join(tokens)}; time: {' · '.join(seconds)}"
 
 
 def _reckoned(figures: Figures) -> str:

@@ -98,7 +98,7 @@ async def test_the_palette_offers_it() -> None:
     opener = Opener()
     async with playing(staged(opener), opener) as play:
         await play.ask()
-        commands = {c.title: c for c in play.app.get_system_commands(play.chat)}
+        commands = {c.title: c for c in play.app.get_system_commands(play.app.screen)}
         commands["Why"].callback()
         await play.pilot.pause()
         assert lines(play)
@@ -112,7 +112,7 @@ async def test_the_end_stays_in_sight_where_there_is_room_for_both() -> None:
         await play.pilot.pause()
         assert play.conversation.following
         screen = painted(play.app)
-        assert "spent  think" in screen
+        assert "spent  tokens: think" in screen
         assert "Three." in screen
         assert "closed: the model closed its thinking itself" in screen
 
@@ -126,5 +126,5 @@ async def test_it_comes_into_sight_wherever_the_trace_is() -> None:
         assert "spent" not in painted(play.app)
         await play.press("f5")
         await play.pilot.pause()
-        assert "spent  think" in painted(play.app)
+        assert "spent  tokens: think" in painted(play.app)
         assert not play.conversation.following
