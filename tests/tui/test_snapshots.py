@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,17 @@ async def answered(play: Play) -> None:
     await play.idle()
 
 
+async def cut_short(play: Play, keys: tuple[str, ...]) -> None:
+    """Press keys while it thinks, and ask for the answer later."""
+    await play.ask_and_hold()
+    await play.press(*keys)
+    play.engine.let_go(60)
+    await play.held()
+    await play.press("f2")
+    play.engine.let_go()
+    await play.idle()
+
+
 @SIZES
 def test_empty(shows: Compare, size: tuple[int, int]) -> None:
     assert shows(Opener(), nothing, size)
@@ -126,30 +138,14 @@ def test_answered_in_light_colours(shows: Compare) -> None:
 
 @SIZES
 def test_answered_unfolded_with_forced_text(shows: Compare, size: tuple[int, int]) -> None:
-    async def scene(play: Play) -> None:
-        await play.ask_and_hold()
-        await play.press("f4", "ctrl+t")
-        play.engine.let_go(60)
-        await play.held()
-        await play.press("f2")
-        play.engine.let_go()
-        await play.idle()
-
-    assert shows(Opener(second=SECOND, hold_at=30), scene, size)
+    opener = Opener(second=SECOND, hold_at=30)
+    assert shows(opener, partial(cut_short, keys=("f4", "ctrl+t")), size)
 
 
 @SIZES
 def test_answered_and_why(shows: Compare, size: tuple[int, int]) -> None:
-    async def scene(play: Play) -> None:
-        await play.ask_and_hold()
-        await play.press("f4", "f3", "f5")
-        play.engine.let_go(60)
-        await play.held()
-        await play.press("f2")
-        play.engine.let_go()
-        await play.idle()
-
-    assert shows(Opener(second=SECOND, hold_at=30), scene, size)
+    opener = Opener(second=SECOND, hold_at=30)
+    assert shows(opener, partial(cut_short, keys=("f4", "f3", "f5")), size)
 
 
 @SIZES
