@@ -132,6 +132,18 @@ def test_a_conversation_is_shown(capfd: Capture, kept: Path) -> None:
     assert "\x1b" not in out
 
 
+def test_why_adds_the_decisions_and_the_account(capfd: Capture, kept: Path) -> None:
+    plain, _ = said(capfd, "show", "1")
+    out, _ = said(capfd, "show", "1", "--why")
+    added = [line for line in out.splitlines() if line not in plain.splitlines()]
+    assert added[:2] == [
+        'at 40: its end was withdrawn and became "Wait"',
+        "end: the model closed its thinking itself",
+    ]
+    assert added[2].startswith("tokens: think 257 · forced 1 · probe 0 · answer 9 · wasted 0; ")
+    assert len(added) == 3
+
+
 def test_on_a_terminal_thinking_is_dim_and_ponders_words_are_tinted(
     capfd: Capture, kept: Path, terminal: pytest.MonkeyPatch
 ) -> None:

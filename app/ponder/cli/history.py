@@ -9,7 +9,6 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +20,8 @@ from ponder.errors import InputError, PonderError, UnknownName
 from ponder.printable import safe
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from ponder.cli.terminal import Screen
-    from ponder.history.records import Conversation, Hit, Turn
+    from ponder.history.records import Conversation, Hit
     from ponder.history.store import History
-    from ponder.types import Span
 
 _LAST = "last"
 _MODEL, _TITLE = 18, 12
@@ -93,13 +88,15 @@ def list_(as_json: bool, limit: int | None) -> None:
     help="""Show a conversation with its thinking; ID may be `last`.
 
     The thinking is dimmed and ponder's own words in it are tinted; where there is no colour
-    those are in ⟦⟧."""
+    those are in ⟦⟧. --why adds what was decided on it, at which token."""
 )
 @click.argument("word", metavar="ID", shell_complete=_complete)
 @click.option("--json", "to_json", is_flag=True, help="One object on stdout, nothing left out.")
 @_no_thinking
-def show(word: str, to_json: bool, no_thinking: bool) -> None:
+@click.option("--why", is_flag=True, help="Tell every decision on a budget, with its figures.")
+def show(word: str, to_json: bool, no_thinking: bool, why: bool) -> None:
     """See the command's help."""
+    from ponder.cli.retelling import print_head, print_turn, wrapped
     from ponder.history.export import as_json
 
     with _opened() as history:
@@ -109,10 +106,10 @@ def show(word: str, to_json: bool, no_thinking: bool) -> None:
     if to_json:
         click.echo(json.dumps(as_json(conversation, turns, not no_thinking), indent=1))
         return
-    screen = _screen()
-    _print_head(screen, conversation)
+    screen = wrapped()
+    print_head(screen, conversation)
     for turn in turns:
-        _print_turn(screen, turn, not no_thinking)
+        print_turn(screen, turn, not no_thinking, why)
 
 
 @app.command(
@@ -288,9 +285,10 @@ def _list(as_json: bool, limit: int | None) -> None:
         return
     from rich.cells import cell_len, set_cell_size
 
+    from ponder.cli.retelling import styled, wrapped
     from ponder.history.export import one_line, when
 
-    screen = _screen()
+    screen = wrapped()
     rows = [("id", "last asked", "turns", "model", "title")] + [
         (str(e.id), when(e.updated), str(e.turns), one_line(e.model), one_line(e.title))
         for e in found
@@ -306,91 +304,32 @@ def _list(as_json: bool, limit: int | None) -> None:
             short = cell if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
             room = " " * (width - cell_len(short))
             cells.append(room + short if heading in ("id", "turns") else short + room)
-        line = _styled("  ".join(cells).rstrip(), "" if number else "bold")
+        line = styled("  ".join(cells).rstrip(), "" if number else "bold")
         if number:
             line.stylize("dim", 0, len("  ".join(cells[:4])))
         screen.print(line)
 
 
-def _print_head(screen: Screen, conversation: Conversation) -> None:
-    from ponder.history.export import one_line, when
-
-    screen.print(_styled(f"{conversation.id}  {one_line(conversation.title)}", "bold"))
-    model = one_line(conversation.model)
-    screen.print(_styled(f"{model} · {when(conversation.created)}", "dim"))
-    if conversation.system.strip():
-        screen.print(_styled(f"system prompt: {safe(conversation.system)}", "dim"))
-
-
-def _print_turn(screen: Screen, turn: Turn, thinking: bool) -> None:
-    from ponder.history.export import UNFINISHED, one_line, when
-    from ponder.receipt import truth
-    from ponder.types import Channel
-
-    screen.print(_styled(f"\n[{turn.position + 1}] {when(turn.asked)}", "dim"))
-    screen.print(_styled(safe(turn.question).strip("\n"), "bold cyan"))
-    for channel, run in groupby(turn.spans, lambda span: span.channel):
-        spans = list(run)
-        thought = channel is Channel.THOUGHT
-        if not "".join(span.text for span in spans).strip() or (thought and not thinking):
-            continue
-        screen.print(_styled("\nthinking:" if thought else "\nanswer:", "dim italic"))
-        _print_spans(screen, spans, "dim" if thought else "")
-    if turn.trace is not None:
-        screen.print(_styled(f"\n{truth(turn.trace)}", "bold"))
-    if turn.error:
-        screen.print(_styled(f"\nfailed: {one_line(turn.error)}", "red"))
-    elif turn.trace is None:
-        screen.print(_styled(f"\n({UNFINISHED})", "yellow"))
-
-
-def _print_spans(screen: Screen, spans: Sequence[Span], style: str) -> None:
-    from ponder.history.export import bracketed
-
-    if screen.color_system is None or screen.no_color:
-        screen.print(_styled(safe(bracketed(spans)).strip("\n")))
-        return
-    text = _styled("")
-    for span in spans:
-        text.append(safe(span.text), "yellow" if span.forced else style)
-    # Around it only: an empty line inside belongs to the text.
-    begin = len(text.plain) - len(text.plain.lstrip("\n"))
-    screen.print(text[begin : len(text.plain.rstrip("\n"))])
-
-
 def _print_hits(hits: Sequence[Hit]) -> None:
+    from ponder.cli.retelling import styled, wrapped
     from ponder.history.export import one_line, when
 
-    screen = _screen()
+    screen = wrapped()
     grouped: dict[int, list[Hit]] = {}
     for hit in hits:
         grouped.setdefault(hit.conversation.id, []).append(hit)
     for number, (entry, found) in enumerate(grouped.items()):
         head = found[0].conversation
-        line = _styled(f"{entry}  {one_line(head.title)}", "bold")
+        line = styled(f"{entry}  {one_line(head.title)}", "bold")
         line.append(f"  {when(head.updated)}", "not bold dim")
-        screen.print(line if number == 0 else _styled("\n") + line)
+        screen.print(line if number == 0 else styled("\n") + line)
         for hit in found:
-            line = _styled("").append(f"  {hit.where}: ", "dim")
+            line = styled("").append(f"  {hit.where}: ", "dim")
             begin = len(line)
             line.append(safe(hit.excerpt))
             for start, end in hit.marks:
                 line.stylize("bold yellow", begin + start, begin + end)
             screen.print(line)
-
-
-def _screen() -> Screen:
-    """For text of any length: the terminal wraps it, a pipe gets it as it is."""
-    from ponder.cli.terminal import Screen
-
-    return Screen(highlight=False, soft_wrap=True)
-
-
-def _styled(text: str, style: str = "") -> Text:
-    # Never a string: rich would read markup in it.
-    from rich.text import Text
-
-    return Text(text, style)
 
 
 def _counted(count: int) -> str:

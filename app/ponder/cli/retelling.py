@@ -1,0 +1,74 @@
+"""A conversation of the past, printed: what was asked, thought and answered, and why.
+
+Knows records and terminals, and nothing of options. Imported late: it brings rich.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.text import Text
+
+from ponder.cli.terminal import Screen
+from ponder.explaining import account, trail
+from ponder.history.export import UNFINISHED, bracketed, one_line, when
+from ponder.history.records import Conversation, Turn
+from ponder.printable import safe
+from ponder.receipt import truth
+from ponder.types import Channel, Span
+
+
+def print_head(screen: Screen, conversation: Conversation) -> None:
+    """Its title, its model and its system prompt."""
+    screen.print(styled(f"{conversation.id}  {one_line(conversation.title)}", "bold"))
+    model = one_line(conversation.model)
+    screen.print(styled(f"{model} · {when(conversation.created)}", "dim"))
+    if conversation.system.strip():
+        screen.print(styled(f"system prompt: {safe(conversation.system)}", "dim"))
+
+
+def print_turn(screen: Screen, turn: Turn, thinking: bool, why: bool) -> None:
+    """A question, its thinking and its answer; `why` tells every decision on the way."""
+    screen.print(styled(f"\n[{turn.position + 1}] {when(turn.asked)}", "dim"))
+    screen.print(styled(safe(turn.question).strip("\n"), "bold cyan"))
+    for channel, run in groupby(turn.spans, lambda span: span.channel):
+        spans = list(run)
+        thought = channel is Channel.THOUGHT
+        if not "".join(span.text for span in spans).strip() or (thought and not thinking):
+            continue
+        screen.print(styled("\nthinking:" if thought else "\nanswer:", "dim italic"))
+        _print_spans(screen, spans, "dim" if thought else "")
+    if turn.trace is not None:
+        screen.print(styled(f"\n{truth(turn.trace)}", "bold"))
+        if why:
+            trace = turn.trace
+            for place, told in trail(trace.budget_events, trace.finish):
+                screen.print(styled(f"{place}: {told}", "cyan"))
+            screen.print(styled(account(trace.usage), "cyan"))
+    if turn.error:
+        screen.print(styled(f"\nfailed: {one_line(turn.error)}", "red"))
+    elif turn.trace is None:
+        screen.print(styled(f"\n({UNFINISHED})", "yellow"))
+
+
+def _print_spans(screen: Screen, spans: Sequence[Span], style: str) -> None:
+    if screen.color_system is None or screen.no_color:
+        screen.print(styled(safe(bracketed(spans)).strip("\n")))
+        return
+    text = styled("")
+    for span in spans:
+        text.append(safe(span.text), "yellow" if span.forced else style)
+    # Around it only: an empty line inside belongs to the text.
+    begin = len(text.plain) - len(text.plain.lstrip("\n"))
+    screen.print(text[begin : len(text.plain.rstrip("\n"))])
+
+
+def wrapped() -> Screen:
+    """For text of any length: the terminal wraps it, a pipe gets it as it is."""
+    return Screen(highlight=False, soft_wrap=True)
+
+
+def styled(text: str, style: str = "") -> Text:
+    """Text as it is. Never a string: rich would read markup in it."""
+    return Text(text, style)
