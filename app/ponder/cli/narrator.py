@@ -13,15 +13,15 @@ from itertools import groupby
 from rich.text import Text as Styled
 
 from ponder.cli.terminal import Screen
+from ponder.explaining import words
 from ponder.printable import safe
-from ponder.receipt import duration, truth
+from ponder.receipt import truth
 from ponder.types import (
     Budget,
     BudgetChange,
     BudgetEvent,
     Channel,
     Event,
-    Figures,
     Finished,
     Prefilled,
     Rebudgeted,
@@ -78,8 +78,8 @@ class Narrator:
                 if total >= _LONG_PROMPT and self._err.is_terminal and not self._quiet:
                     end = "\r" if done < total else "\n"
                     self._err.print(f"reading the prompt: {done:,} of {total:,}", end=end)
-            case Rebudgeted(decision=BudgetEvent(change=BudgetChange.DEADLINE, figures=figures)):
-                self._deadline(figures)
+            case Rebudgeted(decision=decision) if decision.change is BudgetChange.DEADLINE:
+                self._deadline(decision)
             case Text(span=span):
                 self._spans.append(span)
                 if self._clock() - self._wrote >= _BATCH:
@@ -107,13 +107,10 @@ class Narrator:
         elif event.limited_by == "context" and cap is not None:
             self.note(f"the context leaves {event.budget:,} of the {cap:,} thinking tokens asked")
 
-    def _deadline(self, figures: Figures) -> None:
+    def _deadline(self, decision: BudgetEvent) -> None:
         """Once: what a deadline comes to, where that is known before a word was thought."""
-        if "tokens" in figures and self._channel is None and not self._spans:
-            self.note(
-                f"{duration(figures['seconds'])} come to {figures['tokens']:,.0f} thinking tokens: "
-                f"{duration(figures['seconds_to_answer'])} are kept for the answer"
-            )
+        if "tokens" in decision.figures and self._channel is None and not self._spans:
+            self.note(words(decision))
 
     def _write(self, span: Span) -> None:
         if span.channel is not self._channel:
