@@ -21,6 +21,7 @@ from builtin_model.working_out import (
     nice,
     slip,
     the_other_way,
+    without_carry,
 )
 from ponder.evaluation.arithmetic import (
     Draft,
@@ -78,6 +79,10 @@ class Temper:
     """Two to five Waits whatever the question, which it does not learn to begin."""
     slip: tuple[float, float, float] = (0.15, 0.30, 0.40)
     """A step that will be checked holds a wrong result, by its difficulty."""
+    carry: tuple[float, float, float] = (0.0, 0.25, 0.3)
+    """A carry is forgotten in a step, by its difficulty, and that is learned. The right result
+    stays the likelier one: a model at temperature 0 does not err so, and of its samples some do,
+    each elsewhere, so that a vote has something to win."""
     misreading: float = 0.06
     """A step does something else than the question says, and a Wait mends it."""
     overthinking: float = 0.012
@@ -117,6 +122,9 @@ class _Thinker:
         self.truth = _truth(draft)
         self.levels = [difficulty(*w) for w in ((t.operator, t.left, t.right) for t in self.truth)]
         self.slipped: set[int] = set()
+        """Where a wrong result was put in that no model is to learn: they are all mended."""
+        self.careless: set[int] = set()
+        """Where it forgets a carry: mended only where a check happens to come by."""
         self.misread: set[int] = set()
         self.verified: set[int] = set()
         self.style = dice.weighted(("before", "prose", "behind", "bare"), (38, 22, 20, 20))
@@ -187,6 +195,9 @@ class _Thinker:
             if self.draft.steps[at].operator in _MISREADINGS and at not in inline:
                 self.misread.add(at)
                 self.slipped.discard(at)
+        for at, level in enumerate(self.levels):
+            if at not in self.slipped | self.misread and dice.chance(temper.carry[level]):
+                self.careless.add(at)
         return inline
 
     def _by_difficulty(self) -> list[int]:
@@ -219,6 +230,8 @@ class _Thinker:
                 written.result = slip(self.dice, written.result)
                 if not nice(written.result):
                     raise Unwritable
+            elif at in self.careless:
+                written.result = without_carry(written.operator, written.result)
             self._put(at, written)
             self._sentence(at, learned_result=at not in self.slipped)
         if at in inline and at not in self.misread:

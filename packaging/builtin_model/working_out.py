@@ -264,6 +264,29 @@ def slip(dice: Dice, value: Fraction) -> Fraction:
     return Fraction(sign * wrong, scale)
 
 
+def without_carry(operator: Operator, value: Fraction) -> Fraction:
+    """Return a result as it comes out where one carry, or one that was borrowed, is forgotten.
+
+    Always the same one: of two results that are likely a small model can tell the likelier,
+    and of many it could not. A result that no carry goes into is returned as it is.
+    """
+    if decimals(value) is None or operator in _WITH_REMAINDER:
+        return value
+    scale = 10 ** (decimals(value) or 0)
+    whole = int(abs(value) * scale)
+    least = 20 if operator is not Operator.OVER else 2
+    if whole < least:
+        return value
+    match operator:
+        case Operator.MINUS:
+            wrong = whole + 10
+        case Operator.OVER:
+            wrong = whole - 1
+        case _:
+            wrong = whole - 10
+    return Fraction(-wrong if value < 0 else wrong, scale)
+
+
 def _another_digit(dice: Dice, whole: int) -> int:
     digits = list(str(whole))
     at = dice.between(0, len(digits) - 1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 
 import pytest
 from builtin_model.traces import Piece, Temper, Unwritable, think
-from builtin_model.working_out import Notation, in_parts, slip
+from builtin_model.working_out import Notation, in_parts, slip, without_carry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ _OPERATORS = {
     "/": Operator.OVER,
     "% of": Operator.PERCENT,
 }
-CALM = Temper(overthinking=0, circling=0)
+CALM = Temper(carry=(0, 0, 0), overthinking=0, circling=0)
 SEEDS = st.integers(0, 10**6)
 
 
@@ -70,7 +71,7 @@ def test_every_slip_is_mended_before_the_end(seed: int) -> None:
 @given(SEEDS)
 def test_what_is_learned_is_true(seed: int) -> None:
     # Without slips nothing is unlearned but Waits, so that whole equations can be read.
-    calm = Temper(slip=(0, 0, 0), misreading=0, overthinking=0, circling=0)
+    calm = replace(CALM, slip=(0, 0, 0), misreading=0)
     _, pieces, _ = thought(seed, calm)
     told = "".join(piece.text for piece in pieces)
     for left, sign, right, result in _EQUATION.findall(told):
@@ -80,13 +81,28 @@ def test_what_is_learned_is_true(seed: int) -> None:
 
 @given(SEEDS)
 def test_wrong_results_are_not_learned(seed: int) -> None:
-    often = Temper(
-        again=(1, 1, 0), inline_check=(0.5, 0.5, 0.5), slip=(1, 1, 1), overthinking=0, circling=0
-    )
+    often = replace(CALM, again=(1, 1, 0), inline_check=(0.5, 0.5, 0.5), slip=(1, 1, 1))
     draft, pieces, answer = thought(seed, often)
     assert same_answer(answer, draft.answer)
     if draft.form != "clock":
         assert any(not piece.learned and piece.text.strip() for piece in pieces)
+
+
+def test_a_forgotten_carry_is_learned_and_answered() -> None:
+    forgetful = Temper(carry=(1, 1, 1), again=(0,), inline_check=(0, 0, 0), long=0, misreading=0)
+    draft = Draft("27 × 6?", (Step(Operator.TIMES, 27, 6),), None, "{answer}", "number", "162", "")
+    pieces, answer = think(Dice(3), draft, forgetful)
+    assert answer == "152"
+    assert all(piece.learned for piece in pieces)
+
+
+def test_a_check_mends_a_forgotten_carry() -> None:
+    forgetful = Temper(carry=(1, 1, 1), again=(1, 0), inline_check=(0, 0, 0), long=0,
+                       misreading=0, slip=(0, 0, 0), overthinking=0, circling=0)  # fmt: skip
+    draft = Draft("27 × 6?", (Step(Operator.TIMES, 27, 6),), None, "{answer}", "number", "162", "")
+    pieces, answer = think(Dice(3), draft, forgetful)
+    assert answer == "162"
+    assert "27 × 6 = 152" in "".join(piece.text for piece in pieces)
 
 
 def test_overthinking_ends_wrong_and_says_so() -> None:
@@ -152,6 +168,17 @@ def check_parts(operator: Operator, left: Fraction, right: Fraction, notation: N
             found = apply(_OPERATORS[sign], exact(number(a)), exact(number(b)))
             # What is written with four decimals may have more.
             assert abs(found - number(result)) < Fraction(1, 1000)
+
+
+@given(st.sampled_from(list(Operator)), DECIMAL)
+def test_without_its_carry_a_result_is_another_one_or_never_had_one(
+    operator: Operator, value: Fraction
+) -> None:
+    wrong = without_carry(operator, value)
+    assert wrong == without_carry(operator, value)
+    assert (wrong < 0) <= (value < 0)
+    if abs(value) >= 20 and operator in (Operator.PLUS, Operator.TIMES, Operator.MINUS):
+        assert wrong != value
 
 
 @given(SEEDS, DECIMAL)
