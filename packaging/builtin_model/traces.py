@@ -190,7 +190,7 @@ class _Thinker:
         for at in [*inline, *later]:
             if dice.chance(temper.slip[self.levels[at]]):
                 self.slipped.add(at)
-        if checks and dice.chance(temper.misreading):
+        if checks and self.levels and dice.chance(temper.misreading):
             at = dice.between(0, len(self.levels) - 1)
             if self.draft.steps[at].operator in _MISREADINGS and at not in inline:
                 self.misread.add(at)
@@ -201,9 +201,9 @@ class _Thinker:
         return inline
 
     def _by_difficulty(self) -> list[int]:
-        """Steps that are worth a check, the hardest first; if none is, the last."""
+        """Steps that are worth a check, the hardest first; if none is, the last there is."""
         worth = [at for level in (2, 1) for at, of in enumerate(self.levels) if of == level]
-        return worth or [len(self.levels) - 1]
+        return worth or list(range(len(self.levels)))[-1:]
 
     # Steps.
 
@@ -346,7 +346,7 @@ class _Thinker:
             if settled and dice.chance(temper.overthinking):
                 if self._overthink():
                     return
-            elif settled and dice.chance(temper.circling):
+            elif settled and self.steps and dice.chance(temper.circling):
                 self._circle()
                 return
             else:

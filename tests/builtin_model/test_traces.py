@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from builtin_model import phrases
 from ponder.equality import same_answer
-from ponder.evaluation.arithmetic import Draft, Operator, Step, apply, exact
+from ponder.evaluation.arithmetic import Draft, Operator, Step, Verdict, apply, exact
 from ponder.evaluation.dice import Dice
 from ponder.evaluation.difficulty import difficulty
 from ponder.evaluation.questions import drafted
@@ -121,6 +121,14 @@ def test_circling_says_the_same_again_and_again() -> None:
     rounds = "".join(piece.text for piece in pieces).split("Wait, ")
     assert len(rounds) > 4
     assert len({part.rstrip(".\n") for part in rounds[1:]}) == 1
+
+
+@given(SEEDS)
+def test_what_only_has_to_be_compared_is_thought_about(seed: int) -> None:
+    verdict = Verdict("most", (("Ada", 3), ("Bo", 5)))
+    draft = Draft("Ada 3, Bo 5, who has most?", (), verdict, "{answer}", "name", "Bo", "compare")
+    _, answer = think(Dice(seed), draft, Temper(again=(0.7, 0.7)))
+    assert answer == "Bo"
 
 
 def test_half_of_the_thoughts_begin_without_an_opener() -> None:
