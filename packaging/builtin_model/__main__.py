@@ -1,7 +1,7 @@
 """Make ponder's built-in model: its vocabulary, its weights, the first figures about it.
 
     python packaging/builtin_model tokenizer OUT/tokenizer.json
-    python packaging/builtin_model train OUT/hf --tokenizer OUT/tokenizer.json --seconds 420
+    python packaging/builtin_model train OUT/hf --tokenizer OUT/tokenizer.json --seconds 400
     python packaging/builtin_model measure OUT/hf --questions questions.jsonl
     python packaging/builtin_model evaluate ponder-tiny --json figures.json
 
@@ -163,7 +163,7 @@ def _tokenizer_options(parser: argparse.ArgumentParser) -> None:
 def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=train)
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
-    add_run(parser, seconds=420, log_every=100, uses=4)
+    add_run(parser, seconds=400, log_every=100, uses=4)
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--kv-heads", type=int, default=2)

@@ -79,7 +79,7 @@ class Temper:
     """Two to five Waits whatever the question, which it does not learn to begin."""
     slip: tuple[float, float, float] = (0.15, 0.30, 0.40)
     """A step that will be checked holds a wrong result, by its difficulty."""
-    carry: tuple[float, float, float] = (0.0, 0.19, 0.23)
+    carry: tuple[float, float, float] = (0.0, 0.22, 0.27)
     """A carry is forgotten in a step, by its difficulty, and that is learned. The right result
     stays the likelier one: a model at temperature 0 does not err so, and of its samples some do,
     each elsewhere, so that a vote has something to win."""

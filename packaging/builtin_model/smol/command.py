@@ -139,7 +139,7 @@ def _digest(file: Path) -> str:
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
-    add_run(parser, seconds=300, log_every=50, uses=2)
+    add_run(parser, seconds=450, log_every=50, uses=2)
     parser.add_argument("--rank", type=int, default=32, help="of the adapter (%(default)s)")
     parser.add_argument("--alpha", type=float, default=64, help="over rank: its scale")
     parser.add_argument("--rate", type=float, default=1e-3, help="of learning (%(default)s)")
