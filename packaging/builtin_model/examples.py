@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from builtin_model import phrases
-from builtin_model.traces import Piece, Temper, Unwritable, think
+from builtin_model.sheet import Piece, Unwritable
+from builtin_model.traces import Temper, think
 from ponder.evaluation.arithmetic import Draft
 from ponder.evaluation.dice import Dice
 from ponder.evaluation.questions import drafts

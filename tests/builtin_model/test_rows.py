@@ -14,7 +14,7 @@ from builtin_model.encoding import Encoder, Marked, container, ids_of, learned_o
 from builtin_model.examples import TINY, Cut, Example, examples
 from builtin_model.feeding import Feed, Recipe, Rows, WorkerDied
 from builtin_model.packing import Packer
-from builtin_model.traces import Piece
+from builtin_model.sheet import Piece
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer

@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import islice
 
 import pytest
-from builtin_model.traces import Piece, Temper, Unwritable, think
+from builtin_model.sheet import Piece, Unwritable
+from builtin_model.traces import Temper, think
 from builtin_model.working_out import Notation, in_parts, slip, without_carry
 from hypothesis import given
 from hypothesis import strategies as st
