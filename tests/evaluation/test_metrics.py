@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -121,7 +122,9 @@ groups_of = st.lists(st.none() | st.integers(0, 3), min_size=1, max_size=9)
 
 
 @given(groups_of, st.sets(st.integers(0, 3)), st.randoms(use_true_random=False))
-def test_cons_at_knows_no_order_and_no_names(groups, right, chance) -> None:  # type: ignore[no-untyped-def]
+def test_cons_at_knows_no_order_and_no_names(
+    groups: list[int | None], right: set[int], chance: Random
+) -> None:
     shuffled = groups[:]
     chance.shuffle(shuffled)
     renamed = [None if group is None else group + 10 for group in groups]

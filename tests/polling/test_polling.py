@@ -32,6 +32,8 @@ LOSSLESS = Rules(beta=None)
 ALL = Rules(lossless=False, beta=None)
 SEED = 11
 
+FREE = Budget()
+
 
 @dataclass(frozen=True)
 class Says:
@@ -82,7 +84,7 @@ class Vote:
 def held(
     says: Sequence[Says],
     rules: Rules = LOSSLESS,
-    budget: Budget = Budget(),  # noqa: B008
+    budget: Budget = FREE,
     burst: int = 1,
     terms: Terms | None = None,
     feeling: Feeling | None = None,

@@ -29,13 +29,15 @@ END, EOS = 261, 257
 HMM = transcript([*b"hmm, let me see"], END, [*b"\n\n42", EOS])
 FIGURES = {"lead": 3.0, "live": 1.0}
 
+FREE = Budget()
+
 
 def made(n_seqs: int = 1) -> tuple[ReplayEngine, Scheduler]:
     engine = ReplayEngine(VOCAB, HMM, n_ctx=400, n_seqs=n_seqs)
     return engine, Scheduler(engine, resolve(TAGGED, VOCAB))
 
 
-def request(question: int, budget: Budget = Budget()) -> Request:  # noqa: B008
+def request(question: int, budget: Budget = FREE) -> Request:
     return Request(question, (256, 120), budget, Sampling())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -396,7 +397,7 @@ def practised() -> Learned:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(2, 120), min_size=2, max_size=6), st.integers(1, 4), st.randoms())
 def test_deadlines_that_can_be_met_are_met_in_their_order(
-    lengths: list[int], n_seqs: int, chance: object
+    lengths: list[int], n_seqs: int, chance: Random
 ) -> None:
     """Each has the time of all that are due before it, its own, and what an answer may take."""
     engine = ReplayEngine(VOCAB, long_as_told, n_ctx=400, n_seqs=n_seqs)
@@ -406,7 +407,7 @@ def test_deadlines_that_can_be_met_are_met_in_their_order(
         spent += (length + 8) * STEP
         due.append(spent + 100 * STEP)
     numbers = list(range(len(lengths)))
-    chance.shuffle(numbers)  # type: ignore[attr-defined]
+    chance.shuffle(numbers)
     asked(scheduler, *(question(n, lengths[n], within=due[n]) for n in numbers))
     events = drive(engine, scheduler)
     done = traces(events)

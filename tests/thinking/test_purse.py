@@ -23,6 +23,8 @@ from scripted import TAGGED
 
 END, EOS = 261, 257
 
+FREE = Budget()
+
 
 def measured(*lengths: int) -> LengthModel:
     model = LengthModel()
@@ -50,7 +52,7 @@ def sure(tokens: Sequence[int], prompt: int, seed: int) -> Signal:
 def shared(
     purse: Purse,
     seeds: Sequence[int],
-    budget: Budget = Budget(),  # noqa: B008
+    budget: Budget = FREE,
     feeling: bool = False,
     burst: int = 1,
 ) -> list[Trace]:

@@ -165,9 +165,8 @@ class Run:
             try:
                 self._submit(finished)
                 self._follow(finished, refresh)
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt | SystemExit):
-                    self._stop()
+            except (KeyboardInterrupt, SystemExit):
+                self._stop()
                 raise
         self._results.settle()
 

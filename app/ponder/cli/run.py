@@ -241,7 +241,7 @@ def _tell_outcome(run: Run, target: Path, faults: int) -> None:
     progress = run.progress
     parts = [f"{progress.done:,} of {progress.of:,} done"]
     if faults:
-        parts.append(f"{faults:,} malformed lines")
+        parts.append(f"{faults:,} malformed line{'' if faults == 1 else 's'}")
     if progress.refused:
         parts.append(f"{progress.refused:,} refused")
     if progress.keyed:
