@@ -1,0 +1,92 @@
+"""What every part of the chat screen stands on: whose conversation it is, and who may be asked.
+
+The screen is one, its parts are several: levers of a question that runs, ways of looking at what
+was said, choices of budget, model and conversation. Each is a module beside this one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.message import Message
+from textual.screen import Screen
+
+from ponder.errors import PonderError
+from ponder.printable import safe
+from ponder.thinking.effort import Wish
+from ponder.thinking.stopping import OFF
+from ponder.tui.dialogue import Dialogue
+from ponder.types import Trace
+
+if TYPE_CHECKING:
+    from ponder.tui.app import PonderApp
+
+
+class ChatBase(Screen[None]):
+    """State that the parts share.
+
+    Args:
+        dialogue: the conversation.
+        wish: the budget to begin with.
+    """
+
+    class Began(Message):
+        """A question was asked."""
+
+        def __init__(self, question: str) -> None:
+            super().__init__()
+            self.question = question
+
+    class Ended(Message):
+        """A question was answered, or cancelled."""
+
+        def __init__(self, trace: Trace) -> None:
+            super().__init__()
+            self.trace = trace
+
+    class Failed(Message):
+        """A question could not be asked, or its engine died."""
+
+        def __init__(self, error: PonderError) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self, dialogue: Dialogue, wish: Wish) -> None:
+        super().__init__()
+        self.dialogue = dialogue
+        self.wish = wish
+        self.stop = OFF
+        """The rule by which thoughts may end early."""
+        self.queued = ""
+        """What the composer holds, where it is to be asked as soon as that is possible."""
+        self._levers = False
+        """Whether the footer shows the keys that change a thinking."""
+
+    @property
+    def ponder(self) -> PonderApp:
+        """The app, by its own type."""
+        return cast("PonderApp", self.app)
+
+    @property
+    def awaited(self) -> str:
+        """What comes before the next question; empty if it can be asked at once."""
+        if self.ponder.loading_model:
+            return "the model has loaded"
+        if self.ponder.opening:
+            return "the conversation is there"
+        return "this is answered" if self.dialogue.running is not None else ""
+
+    def show_budget(self) -> None:
+        """Around the composer: what is asked, and with which budget."""
+        raise NotImplementedError
+
+    def tell(self, error: PonderError) -> None:
+        """Say what went wrong, and what to do."""
+        self.notify(
+            safe(error.hint or error.message),
+            title=safe(error.message) if error.hint else "",
+            severity="error",
+            markup=False,
+            timeout=12,
+        )
+        self.post_message(self.Failed(error))

@@ -1,0 +1,130 @@
+"""Choices for what is asked next: a budget, a model, a conversation. Knows the screens that ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from textual import work
+
+from ponder.history.records import Turn
+from ponder.receipt import duration
+from ponder.thinking import effort
+from ponder.thinking.effort import Wish
+from ponder.thinking.stopping import OFF
+from ponder.tui import pump
+from ponder.tui.screens.budget import BudgetScreen, Stop
+from ponder.tui.screens.chat_base import ChatBase
+from ponder.tui.screens.history import HistoryScreen
+from ponder.tui.widgets.composer import Composer
+from ponder.tui.widgets.conversation import Conversation
+from ponder.tui.widgets.status import StatusLine
+from ponder.tui.widgets.turn import TurnView
+
+if TYPE_CHECKING:
+    from ponder.library.local import Entry
+
+
+class Choosing(ChatBase):
+    """Keys that choose."""
+
+    def show_budget(self) -> None:
+        """Around the composer: what is asked, and with which budget."""
+        composer = self.query_one(Composer)
+        floor = self.ponder.settings.budget.floor
+        budget = f"budget: {self.wish.label}" + (f", at least {floor:,}" if floor else "")
+        within = self.ponder.settings.budget.within
+        if within is not None:
+            budget += f", within {duration(within)}"
+        if self.stop != OFF:
+            budget += f", stop {self.stop}"
+        composer.border_title = budget
+        if self.queued:
+            composer.border_subtitle = f"asked when {self.awaited} · esc takes it back"
+        else:
+            composer.border_subtitle = "enter asks · ctrl+j new line"
+
+    @work(group="dialog", exclusive=True)
+    async def action_budget(self) -> None:
+        """Ask for a budget."""
+        self.app.clear_notifications()
+        meant = effort.efforts(self.dialogue.lengths)
+        match await self.app.push_screen_wait(BudgetScreen(self.wish, meant, self.stop)):
+            case Wish() as wish:
+                self.wish = wish
+            case Stop(rule):
+                self.stop = rule
+        self.show_budget()
+
+    def action_effort(self, step: Literal[1, -1]) -> None:
+        """One effort up or down."""
+        self.wish = effort.steps(self.wish, step, self.dialogue.lengths)
+        self.show_budget()
+
+    @work(group="dialog", exclusive=True)
+    async def action_model(self) -> None:
+        """Ask for a model, and load it."""
+        self.app.clear_notifications()
+        current = self.dialogue.assembled.name if self.dialogue.assembled else ""
+        asked_for = self.ponder.model
+
+        def look() -> list[Entry]:
+            # Imported late: it brings the library, which the first paint does not need.
+            from ponder.tui.screens.models import listed
+
+            return listed(current, asked_for)
+
+        found = await pump.aside(look, "ponder-models")
+        from ponder.tui.screens.models import ModelScreen
+
+        name = await self.app.push_screen_wait(ModelScreen(found, current, look))
+        if name is None or name == current:
+            return
+        if self.dialogue.running is not None:
+            self.notify("Stop the question first (esc), then change the model.", markup=False)
+            return
+        self.ponder.load_model(name)
+
+    def action_new(self) -> None:
+        """Leave this conversation for a new one."""
+        if not self._idle("begin a new conversation"):
+            return
+        self.dialogue.renew()
+        self._show_conversation("", [])
+
+    @work(group="dialog", exclusive=True)
+    async def action_history(self) -> None:
+        """Ask for an earlier conversation, and take it up."""
+        self.app.clear_notifications()
+        chosen = await self.app.push_screen_wait(HistoryScreen())
+        if chosen is not None and self._idle("open another conversation"):
+            self.ponder.open_conversation(chosen)
+
+    def _idle(self, purpose: str) -> bool:
+        if self.dialogue.running is not None:
+            self.notify(f"Stop the question first (esc), then {purpose}.", markup=False)
+            return False
+        return True
+
+    @work(group="conversation", exclusive=True)
+    async def _show_conversation(self, name: str, turns: Sequence[Turn]) -> None:
+        status = self.query_one(StatusLine)
+        status.title = name
+        status.context = (0, 0)
+        views = [
+            TurnView(
+                turn.question,
+                turn.model,
+                self.ponder.settings.tui,
+                self.ponder.clock,
+                self.dialogue.recorder.existing_turn(turn.id),
+                turn.folded,
+            )
+            for turn in turns
+        ]
+        await self.query_one(Conversation).restore(views, turns)
+        self.refresh_bindings()
+
+    async def show(self, name: str, turns: Sequence[Turn]) -> None:
+        """Show a conversation of the past."""
+        await self._show_conversation(name, turns).wait()

@@ -1,0 +1,54 @@
+"""The levers of a question that runs: stop, answer now, more, Wait. Knows the stream, no widget
+but the conversation."""
+
+from __future__ import annotations
+
+from ponder.tui.screens.chat_base import ChatBase
+from ponder.tui.widgets.conversation import Conversation
+from ponder.tui.widgets.turn import TurnView
+
+
+class Levers(ChatBase):
+    """Keys that change a thinking while it goes on."""
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a question runs whose thinking can still be changed."""
+        running = self.dialogue.running
+        turns = self.query_one(Conversation).turns if running else []
+        return bool(turns) and turns[-1].thinking
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that would do nothing are not shown."""
+        if not self.is_mounted:
+            return True
+        if action == "stop":
+            return self.dialogue.running is not None or bool(self.queued)
+        if action in ("answer_now", "extend", "wait"):
+            return self.thinking
+        if action in ("fold", "audit"):
+            return bool(self.query(TurnView))
+        return True
+
+    def action_stop(self) -> None:
+        """Stop the question; what it has said so far stays."""
+        if self.queued:
+            self.queued = ""
+            self.show_budget()
+        elif self.dialogue.running is not None:
+            self.dialogue.running.answering.cancel()
+
+    def action_answer_now(self) -> None:
+        """End the thinking."""
+        if self.dialogue.running is not None:
+            self.dialogue.running.answering.stream.answer_now()
+
+    def action_extend(self) -> None:
+        """Grant it more."""
+        if self.dialogue.running is not None:
+            self.dialogue.running.answering.stream.extend(self.ponder.settings.tui.extend)
+
+    def action_wait(self) -> None:
+        """Have it think again before it stops."""
+        if self.dialogue.running is not None:
+            self.dialogue.running.answering.stream.wait()
