@@ -12,10 +12,11 @@ from hashlib import blake2b
 from hypothesis import strategies as st
 
 from ponder.engines.replay import ByteVocabulary, ReplayEngine
+from ponder.events import Event
 from ponder.thinking.live import LAST_RESORT
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import AnswerEnd, Budget, BudgetChange, Event, Finish, Trace
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Trace
 from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)

@@ -18,21 +18,13 @@ from queue import SimpleQueue
 
 from ponder.equality import Comparer, read_answer
 from ponder.errors import BudgetError, InputError, PonderError
+from ponder.events import Event, Finished, Trimmed
 from ponder.poll import Choice, Counted, Decision, Poll, Polled
 from ponder.session import Session
 from ponder.thinking.live import Request
 from ponder.thinking.purse import Purse
 from ponder.thinking.votes import Ballot, Live, Result, Rules, vote
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Event,
-    Finished,
-    Sampling,
-    Trace,
-    Trimmed,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Sampling, Trace
 
 _PATIENCE = 2.0
 """Seconds of algebra for one count; what is undecided then counts as different."""

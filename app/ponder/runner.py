@@ -17,12 +17,13 @@ from typing import Protocol, Self
 from ponder.engines.base import Engine
 from ponder.equality.forms import normal
 from ponder.errors import EngineError, PonderError
+from ponder.events import Event, Finished
 from ponder.thinking.learned import Learned
 from ponder.thinking.live import Request
 from ponder.thinking.pool import Terms
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import Budget, Event, Finished, Sampling
+from ponder.types import Budget, Sampling
 
 
 class Listener(Protocol):

@@ -14,18 +14,10 @@ from datetime import date
 from typing import TypeVar
 
 from ponder.errors import PromptTooLong
+from ponder.events import Event, Finished, Trimmed
 from ponder.runner import Runner, Stream
 from ponder.thinking.template import ChatTemplate, without_thinking
-from ponder.types import (
-    AnswerEnd,
-    AppliedAdapter,
-    Budget,
-    Event,
-    Finished,
-    Message,
-    Sampling,
-    Trimmed,
-)
+from ponder.types import AnswerEnd, AppliedAdapter, Budget, Message, Sampling
 
 Asked = TypeVar("Asked")
 

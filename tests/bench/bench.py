@@ -31,12 +31,13 @@ from ponder.engines.llama.sampler import Sampler
 from ponder.engines.llama.vocab import LlamaVocabulary
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
 from ponder.evaluation.questions import questions
+from ponder.events import Finished
 from ponder.library.local import builtin_path
 from ponder.runner import Runner
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import Budget, Finish, Finished, Sampling, Trace
+from ponder.types import Budget, Finish, Sampling, Trace
 from scripted import TAGGED, TAGS
 
 TINY = builtin_path("ponder-tiny-Q4_K_M.gguf")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ponder.assembly import Assembled
 from ponder.engines.replay import ByteVocabulary, ReplayEngine
+from ponder.events import Event, Text
 from ponder.runner import Runner
 from ponder.session import Session
 from ponder.settings import Settings
@@ -23,7 +24,7 @@ from ponder.thinking.effort import Wish
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.tui.app import PonderApp
-from ponder.types import Chunk, Event, Sampling, Seq, Text
+from ponder.types import Chunk, Sampling, Seq
 from scripted import SPELLED, TAGS
 
 EVENTS = 4000

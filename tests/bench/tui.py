@@ -32,10 +32,11 @@ from bench.pty_session import Pty, environment
 from ponder import hardware
 from ponder.assembly import Choices, open_session
 from ponder.evaluation.questions import questions
+from ponder.events import Text
 from ponder.history.records import Turn
 from ponder.history.store import History
 from ponder.settings import Settings
-from ponder.types import Budget, Text, Usage
+from ponder.types import Budget, Usage
 
 PONDER = ("-m", "ponder")
 PACED = ("-m", "bench.paced")

@@ -26,11 +26,12 @@ import numpy as np
 from ponder.assembly import Choices, open_session
 from ponder.equality import Comparer, read_answer
 from ponder.evaluation.questions import Question, questions
+from ponder.events import Finished
 from ponder.polling import Polling, Terms, seeds
 from ponder.session import Session
 from ponder.settings import Settings
 from ponder.thinking.votes import Ballot, Live, Rules, vote
-from ponder.types import Budget, Finished, Sampling, Trace
+from ponder.types import Budget, Sampling, Trace
 
 TRACES = 8
 ALL = Rules(lossless=False, beta=None)

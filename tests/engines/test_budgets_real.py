@@ -20,6 +20,7 @@ from ponder.dialect import Dialect
 from ponder.engines.llama import LlamaConfig, LlamaEngine
 from ponder.evaluation.comparison.reasoning import loops
 from ponder.evaluation.questions import questions
+from ponder.events import Finished, Rebudgeted
 from ponder.runner import Runner
 from ponder.thinking import landing
 from ponder.thinking.learned import Learned
@@ -27,16 +28,7 @@ from ponder.thinking.live import Request
 from ponder.thinking.loops import LEAST
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Finish,
-    Finished,
-    Rebudgeted,
-    Sampling,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
 from scripted import SPELLED
 
 DRAWN = Sampling(seed=3)

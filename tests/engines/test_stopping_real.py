@@ -16,21 +16,12 @@ from ponder.catalogue import catalogue
 from ponder.engines.llama import LlamaConfig, LlamaEngine
 from ponder.equality.forms import normal
 from ponder.evaluation.questions import questions
+from ponder.events import Finished
 from ponder.runner import Runner
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Chunk,
-    Finish,
-    Finished,
-    Sampling,
-    Seq,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Chunk, Finish, Sampling, Seq, Trace
 
 WORDS = [question.text for question in islice(questions(23, operations=range(5, 9)), 12)]
 RULES = {

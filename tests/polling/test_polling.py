@@ -15,6 +15,7 @@ from ponder.engines.replay import ByteVocabulary, Feeling, ReplayEngine, Script,
 from ponder.equality import Comparer, read_answer
 from ponder.equality.forms import form
 from ponder.errors import BudgetError, EngineError, InputError
+from ponder.events import Event, Finished, Started
 from ponder.poll import Counted, Decision, Poll, Polled, tally, verdict
 from ponder.polling import Polling, Terms, seeds
 from ponder.runner import Runner
@@ -22,7 +23,7 @@ from ponder.session import Session
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.thinking.votes import Rules
-from ponder.types import AnswerEnd, Budget, BudgetChange, Event, Finish, Finished, Sampling, Started
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling
 from scripted import TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)

@@ -12,22 +12,10 @@ import pytest
 
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, Script, transcript
 from ponder.errors import BudgetError, EngineError, PonderError, PromptTooLong
+from ponder.events import Closed, Event, Finished, Started, Text
 from ponder.runner import Runner, Stream
 from ponder.thinking.protocol import resolve
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    Chunk,
-    Closed,
-    Event,
-    Finish,
-    Finished,
-    Sampling,
-    Seq,
-    Started,
-    Text,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, Chunk, Finish, Sampling, Seq, Trace
 from scripted import TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)

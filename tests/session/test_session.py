@@ -10,22 +10,12 @@ import pytest
 from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, Script, transcript
 from ponder.errors import BudgetError, EngineError, InputError, PromptTooLong
+from ponder.events import Event, Finished, Started, Text, Trimmed
 from ponder.runner import Runner, Stream
 from ponder.session import Session, fresh_seed
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    Event,
-    Finished,
-    Message,
-    Sampling,
-    Started,
-    Text,
-    Trace,
-    Trimmed,
-)
+from ponder.types import AnswerEnd, Budget, Message, Sampling, Trace
 from scripted import LABELLED, TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)

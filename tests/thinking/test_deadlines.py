@@ -25,22 +25,12 @@ from adversary import (
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Script
 from ponder.errors import BudgetError
+from ponder.events import Event, Finished, Rebudgeted, Started
 from ponder.thinking.learned import Learned
 from ponder.thinking.live import LAST_RESORT, Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Event,
-    Finish,
-    Finished,
-    Rebudgeted,
-    Sampling,
-    Started,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
 from scripted import TAGGED
 
 END, EOS = TOKEN["</think>"], TOKEN["<eos>"]

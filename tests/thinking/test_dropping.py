@@ -10,19 +10,11 @@ from adversary import DIALECTS, VOCAB, Adversary, adversaries, budgets, drive, p
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, transcript
 from ponder.errors import BudgetError
+from ponder.events import Closed, Finished, Started
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Closed,
-    Finish,
-    Finished,
-    Sampling,
-    Started,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling
 from scripted import TAGGED
 
 END, EOS = 261, 257

@@ -8,11 +8,12 @@ import pytest
 
 from adversary import VOCAB, drive
 from ponder.engines.replay import ReplayEngine
+from ponder.events import Finished
 from ponder.receipt import remarks
 from ponder.thinking.live import LAST_RESORT, Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import AnswerEnd, Budget, Finished, Sampling, Trace
+from ponder.types import AnswerEnd, Budget, Sampling, Trace
 from scripted import TAGGED
 
 AGAIN, END, EOS = (VOCAB.encode(tag, special=True)[0] for tag in ("<think>", "</think>", "<eos>"))

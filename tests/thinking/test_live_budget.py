@@ -27,23 +27,12 @@ from adversary import (
 )
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Script
+from ponder.events import Closed, Event, Finished, Rebudgeted, Started
 from ponder.thinking.live import Request
 from ponder.thinking.policies import STALLED
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Closed,
-    Event,
-    Finish,
-    Finished,
-    Rebudgeted,
-    Sampling,
-    Started,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
 from scripted import LABELLED, SPELLED, TAGGED
 
 ANSWER_NOW, EXTEND = BudgetChange.ANSWER_NOW, BudgetChange.EXTEND

@@ -29,24 +29,14 @@ from adversary import (
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, transcript
 from ponder.errors import BudgetError
+from ponder.events import Event, Finished, Rebudgeted, Started
 from ponder.thinking.learned import Learned
 from ponder.thinking.lengths import LengthModel
 from ponder.thinking.live import Request
 from ponder.thinking.pool import Pool, Prospects, Terms, first
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Event,
-    Finish,
-    Finished,
-    Rebudgeted,
-    Sampling,
-    Started,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
 from scripted import TAGGED
 
 END, EOS = VOCAB.encode("</think>", special=True)[0], 257

@@ -24,6 +24,7 @@ from adversary import (
 )
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Script, Signal
+from ponder.events import Event, Finished
 from ponder.thinking.ledger import Account
 from ponder.thinking.lengths import LengthModel
 from ponder.thinking.live import Request
@@ -32,18 +33,7 @@ from ponder.thinking.probing import LONGEST
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.purse import Purse
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Chunk,
-    Event,
-    Finish,
-    Finished,
-    Sampling,
-    Seq,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Chunk, Finish, Sampling, Seq, Trace
 from scripted import SPELLED, TAGGED
 
 END = VOCAB.encode("</think>", special=True)[0]

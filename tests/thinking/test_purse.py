@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from adversary import DIALECTS, VOCAB, Adversary, adversaries, budgets, drive
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Signal
+from ponder.events import Event, Finished
 from ponder.thinking.learned import Learned
 from ponder.thinking.lengths import LengthModel
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.purse import Purse
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import AnswerEnd, Budget, BudgetChange, Event, Finish, Finished, Sampling, Trace
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
 from scripted import TAGGED
 
 END, EOS = 261, 257

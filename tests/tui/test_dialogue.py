@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from ponder import paths
 from ponder.errors import EngineError, InputError
+from ponder.events import Finished
 from ponder.history.recorder import Recorder
 from ponder.history.store import History
 from ponder.tui.dialogue import TITLE, Asked, Dialogue, title
-from ponder.types import AnswerEnd, Budget, Finish, Finished, Message, Trace
+from ponder.types import AnswerEnd, Budget, Finish, Message, Trace
 from tui.stage import ANSWER, GUARD, NOON, THOUGHT, Opener
 
 

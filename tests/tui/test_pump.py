@@ -15,23 +15,13 @@ from hypothesis import strategies as st
 
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
 from ponder.errors import EngineError
+from ponder.events import Closed, Event, Finished, Prefilled, Text
 from ponder.runner import Runner, Stream
 from ponder.session import Answering, Session
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.tui import pump
-from ponder.types import (
-    Budget,
-    Channel,
-    Closed,
-    Event,
-    Finish,
-    Finished,
-    Prefilled,
-    Sampling,
-    Span,
-    Text,
-)
+from ponder.types import Budget, Channel, Finish, Sampling, Span
 from scripted import SPELLED, TAGGED, TAGS
 
 TEMPLATE = "{% for m in messages %}<user>{{ m.content }}{% endfor %}<assistant>"

@@ -18,24 +18,12 @@ from ponder.batch.questions import Question
 from ponder.batch.results import Result, Results
 from ponder.equality import Comparer, read_answer
 from ponder.errors import InputError, PonderError
+from ponder.events import Closed, Event, Finished, Rebudgeted, Started, Text
 from ponder.receipt import duration
 from ponder.session import Session, fresh_seed
 from ponder.thinking.live import Request
 from ponder.thinking.pool import Prospects, Terms
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    BudgetChange,
-    Closed,
-    Event,
-    Finished,
-    Message,
-    Rebudgeted,
-    Sampling,
-    Started,
-    Text,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, BudgetChange, Message, Sampling, Trace
 
 _REFRESH = 0.25
 """Seconds after which the screen is refreshed where nothing happens."""

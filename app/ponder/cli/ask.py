@@ -21,18 +21,19 @@ from ponder.cli.options import (
     with_options,
 )
 from ponder.errors import InputError, PonderError
+from ponder.events import Finished
 from ponder.settings import Settings, read
 from ponder.sizing import MAX_SEQUENCES
 from ponder.thinking.effort import Wish, parse
-from ponder.types import Budget, Finished
+from ponder.types import Budget
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
+    from ponder.events import Event
     from ponder.poll import Counted, Polled
     from ponder.polling import Polling
     from ponder.session import Answering
     from ponder.thinking.lengths import LengthModel
-    from ponder.types import Event
 
 
 Told = TypeVar("Told", covariant=True)

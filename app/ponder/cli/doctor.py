@@ -144,8 +144,9 @@ def _settings_problem() -> str:
 def _speed() -> float:
     """Tokens a second of the built-in model, one sequence."""
     from ponder.assembly import Choices, open_session
+    from ponder.events import Finished
     from ponder.settings import Settings
-    from ponder.types import Budget, Finished, Sampling
+    from ponder.types import Budget, Sampling
 
     opened = open_session(Settings(), Choices(model="ponder-tiny"))
     with opened.session.runner:

@@ -13,24 +13,11 @@ from itertools import groupby
 from rich.text import Text as Styled
 
 from ponder.cli.terminal import Screen
+from ponder.events import Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 from ponder.explaining import words
 from ponder.printable import safe
 from ponder.receipt import truth
-from ponder.types import (
-    Budget,
-    BudgetChange,
-    BudgetEvent,
-    Channel,
-    Event,
-    Finished,
-    Prefilled,
-    Rebudgeted,
-    Span,
-    Started,
-    Text,
-    Trace,
-    Trimmed,
-)
+from ponder.types import Budget, BudgetChange, BudgetEvent, Channel, Span, Trace
 
 _BATCH = 1 / 30
 """Seconds between writes: a write for every token would cost more than the token."""

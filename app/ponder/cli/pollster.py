@@ -17,11 +17,11 @@ from rich.text import Text as Styled
 
 from ponder.cli.narrator import Narrator
 from ponder.cli.terminal import Screen
+from ponder.events import Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 from ponder.poll import Counted, Poll, Polled, standing, tally, verdict
 from ponder.polling import Polling
 from ponder.printable import safe
 from ponder.receipt import duration
-from ponder.types import Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 
 _FRAME = 1 / 10
 """Seconds between two looks of the line."""

@@ -18,12 +18,13 @@ from ponder.evaluation.comparison.reasoning import loops
 from ponder.evaluation.conditions import Condition
 from ponder.evaluation.items import Item
 from ponder.evaluation.journal import Key, Result, Results
+from ponder.events import Finished
 from ponder.poll import Polled
 from ponder.polling import Polling, Terms
 from ponder.runner import Stream
 from ponder.session import Session
 from ponder.thinking.protocol import ThinkProtocol
-from ponder.types import Budget, Finished, Sampling, Trace
+from ponder.types import Budget, Sampling, Trace
 
 _AHEAD = 2
 """Questions that are handed over for each that the engine can hold: none of its places idles."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ponder.events import Finished
 from ponder.thinking.ledger import Account, Ledger
 from ponder.thinking.live import Live, Plan, Request
-from ponder.types import AnswerEnd, BudgetEvent, Finish, Finished, Span, Trace, Usage
+from ponder.types import AnswerEnd, BudgetEvent, Finish, Span, Trace, Usage
 
 
 def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:

@@ -22,6 +22,7 @@ from contextlib import suppress
 from itertools import takewhile
 
 from ponder.errors import PonderError
+from ponder.events import Event, Finished, Started
 from ponder.thinking.course import Course
 from ponder.thinking.learned import Learned
 from ponder.thinking.ledger import Ledger
@@ -37,17 +38,7 @@ from ponder.thinking.scribe import Scribe
 from ponder.thinking.sequences import Sequences
 from ponder.thinking.sharing import Sharing, Waiting
 from ponder.thinking.steps import Meter
-from ponder.types import (
-    AnswerEnd,
-    BudgetChange,
-    Chunk,
-    Event,
-    Figures,
-    Finish,
-    Finished,
-    Seq,
-    Started,
-)
+from ponder.types import AnswerEnd, BudgetChange, Chunk, Figures, Finish, Seq
 
 BATCH = 1 / 60
 """Seconds between telling. A token a message was measured to cost more than everything else

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from ponder.events import Closed, Event, Prefilled, Rebudgeted, Text
 from ponder.thinking.landing import TAIL
 from ponder.thinking.ledger import Account, Ledger
 from ponder.thinking.live import LAST_RESORT, Live, Plan, Request
@@ -16,21 +17,7 @@ from ponder.thinking.parser import Edge
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.record import never_started
 from ponder.thinking.sequences import Sequences
-from ponder.types import (
-    AnswerEnd,
-    BudgetChange,
-    BudgetEvent,
-    Channel,
-    Chunk,
-    Closed,
-    Event,
-    Figures,
-    Finish,
-    Prefilled,
-    Rebudgeted,
-    Span,
-    Text,
-)
+from ponder.types import AnswerEnd, BudgetChange, BudgetEvent, Channel, Chunk, Figures, Finish, Span
 
 
 class Scribe:

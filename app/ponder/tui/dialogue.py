@@ -12,17 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ponder.errors import EngineError, PonderError
+from ponder.events import Event, Finished, Text
 from ponder.receipt import named
-from ponder.types import (
-    AnswerEnd,
-    Budget,
-    Event,
-    Finished,
-    Message,
-    Sampling,
-    Text,
-    Trace,
-)
+from ponder.types import AnswerEnd, Budget, Message, Sampling, Trace
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled

@@ -19,7 +19,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ponder.errors import PonderError
-from ponder.types import Event, Prefilled, Span, Text
+from ponder.events import Event, Prefilled, Text
+from ponder.types import Span
 
 if TYPE_CHECKING:
     from ponder.session import Answering

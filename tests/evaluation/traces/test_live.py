@@ -23,9 +23,10 @@ from ponder.evaluation.traces.form import Bank, Recorded
 from ponder.evaluation.traces.judging import Judged, judged
 from ponder.evaluation.traces.recording import Looks, Recorder, Task, tasks
 from ponder.evaluation.traces.replaying import obeying, seen
+from ponder.events import Finished
 from ponder.settings import EngineSettings, Settings
 from ponder.thinking.stopping import parse
-from ponder.types import Budget, BudgetChange, Figures, Finish, Finished, Trace
+from ponder.types import Budget, BudgetChange, Figures, Finish, Trace
 
 ASKED = 4
 LONGEST = 256

@@ -18,12 +18,13 @@ from ponder.errors import PromptTooLong, UnsupportedModel
 from ponder.evaluation.questions import questions
 from ponder.evaluation.traces.form import Recorded
 from ponder.evaluation.traces.recording import Looks, Recorder, Task
+from ponder.events import Finished
 from ponder.settings import Settings
 from ponder.thinking import landing
 from ponder.thinking.live import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import Budget, Finish, Finished, Message, Sampling, Trace
+from ponder.types import Budget, Finish, Message, Sampling, Trace
 from scripted import LABELLED, PLAIN, SPELLED, TAGGED
 
 LONGEST = 60

@@ -14,8 +14,9 @@ import numpy as np
 
 from ponder.equality import read_answer, same_answer
 from ponder.evaluation.questions import Question
+from ponder.events import Finished
 from ponder.session import Session
-from ponder.types import Budget, Finish, Finished, Message, Sampling, Trace
+from ponder.types import Budget, Finish, Message, Sampling, Trace
 
 _LONGEST_PERIOD = 256
 """Tokens of what is repeated: a paragraph or so."""

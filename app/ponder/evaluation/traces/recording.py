@@ -23,6 +23,7 @@ from ponder.evaluation.conditions import Condition
 from ponder.evaluation.items import Item
 from ponder.evaluation.measuring import askings
 from ponder.evaluation.traces.form import Recorded, Sight, Trial
+from ponder.events import Closed, Finished, Started
 from ponder.session import Session
 from ponder.thinking import landing
 from ponder.thinking.live import Request
@@ -31,7 +32,7 @@ from ponder.thinking.probing import LONGEST
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
 from ponder.thinking.stopping import box_end
-from ponder.types import Budget, Chunk, Closed, Finished, Sampling, Seq, Started, Trace
+from ponder.types import Budget, Chunk, Sampling, Seq, Trace
 
 _GREEDY = Sampling(temperature=0)
 

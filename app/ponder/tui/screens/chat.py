@@ -18,6 +18,7 @@ from textual.widgets import TextArea
 from textual.worker import get_current_worker
 
 from ponder.errors import PonderError
+from ponder.events import Event, Finished
 from ponder.tui import pump
 from ponder.tui.dialogue import Asked, title
 from ponder.tui.screens import bindings
@@ -29,7 +30,6 @@ from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.keys import KeyLine
 from ponder.tui.widgets.status import StatusLine
 from ponder.tui.widgets.turn import TurnView
-from ponder.types import Event, Finished
 
 if TYPE_CHECKING:
     pass

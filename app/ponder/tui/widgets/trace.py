@@ -20,10 +20,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from ponder.events import Rebudgeted, Text
 from ponder.tui.labels import Phase, Standing, heading
 from ponder.tui.widgets.audit import AuditView
 from ponder.tui.widgets.trace_text import TraceText
-from ponder.types import BudgetChange, BudgetEvent, Finish, Rebudgeted, Span, Text, Trace, Usage
+from ponder.types import BudgetChange, BudgetEvent, Finish, Span, Trace, Usage
 
 
 class Fold(StrEnum):

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ponder.errors import PonderError
+from ponder.events import Closed, Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 from ponder.history.recorder import Slot
 from ponder.printable import safe
 from ponder.receipt import duration, remarks, why
@@ -21,20 +22,7 @@ from ponder.settings import TuiSettings
 from ponder.tui.labels import Phase, Standing
 from ponder.tui.widgets.answer import AnswerView
 from ponder.tui.widgets.trace import Fold, TraceView
-from ponder.types import (
-    Channel,
-    Closed,
-    Event,
-    Finish,
-    Finished,
-    Prefilled,
-    Rebudgeted,
-    Span,
-    Started,
-    Text,
-    Trace,
-    Trimmed,
-)
+from ponder.types import Channel, Finish, Span, Trace
 
 
 class TurnView(Vertical):
