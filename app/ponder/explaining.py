@@ -25,6 +25,7 @@ _PLAIN = {
     BudgetChange.CONVERGED: FINISHES[Finish.CONVERGED],
     BudgetChange.AGREED: "the vote was decided without it",
     BudgetChange.DROPPED: "dropped: the pool of its question was short",
+    BudgetChange.DISMISSED: "somebody dropped it: the other traces go on",
     BudgetChange.GRANTED: "dealt tokens of the pool",
     BudgetChange.PAUSED: "paused: others think in its place",
     BudgetChange.RESUMED: "thinks on: dealt more of the pool",
@@ -42,6 +43,7 @@ _ENDS = {
     BudgetChange.CONVERGED,
     BudgetChange.AGREED,
     BudgetChange.DROPPED,
+    BudgetChange.DISMISSED,
     BudgetChange.POOL,
     BudgetChange.REFUSED,
 }

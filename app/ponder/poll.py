@@ -120,7 +120,9 @@ def verdict(poll: Poll) -> str:
             return f"decided by the first {poll.finished}"
         case Decision.CANCELLED:
             return "cancelled before it was decided"
-        case Decision.ALL if poll.winner is not None and not poll.choices:
+        case Decision.ALL if poll.winner is None:
+            return "every trace was dropped: there is no answer"
+        case Decision.ALL if not poll.choices:
             return "no answer could be read: the shortest trace is shown"
         case Decision.ALL if not figures["lead"]:
             return "a tie: the shortest trace decides"

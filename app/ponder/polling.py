@@ -12,7 +12,7 @@ some milliseconds where it takes algebra; that is all that a step ever waits for
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
@@ -24,7 +24,7 @@ from ponder.session import Session
 from ponder.thinking.live import Request
 from ponder.thinking.purse import Purse
 from ponder.thinking.votes import Ballot, Live, Result, Rules, vote
-from ponder.types import AnswerEnd, Budget, BudgetChange, Sampling, Trace
+from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
 
 _PATIENCE = 2.0
 """Seconds of algebra for one count; what is undecided then counts as different."""
@@ -87,6 +87,8 @@ class Polling(Iterator[Event | Counted | Polled]):
         self._terms = terms
         self._comparer = comparer or Comparer()
         self._queue: SimpleQueue[Event | Counted | Polled | PonderError] = SimpleQueue()
+        self.on_event: Callable[[], None] | None = None
+        """Called on the runner's thread after each event, as a stream's is."""
         self._over = False
         # From here on touched by the runner's thread alone, until the vote is over.
         self.traces: dict[int, Trace] = {}
@@ -122,6 +124,11 @@ class Polling(Iterator[Event | Counted | Polled]):
         return self._numbers[question]
 
     @property
+    def stream(self) -> Polling:
+        """What is pulled at to change its thinking while it runs: all of its traces at once."""
+        return self
+
+    @property
     def trouble(self) -> str:
         """Why answers could not be compared as mathematics; empty if they could, or need not."""
         return self._comparer.trouble
@@ -142,10 +149,34 @@ class Polling(Iterator[Event | Counted | Polled]):
                 self._session.remember(self._text, self.traces[item.poll.winner].answer)
         return item
 
+    def ready(self) -> bool:
+        """Whether `next` would return, or raise, at once."""
+        return self._first is not None or self._over or not self._queue.empty()
+
     def cancel(self) -> None:
         """End every trace where it stands; `Polled` still follows, and nothing is remembered."""
         for question in self._numbers:
             self._session.runner.cancel(question)
+
+    def answer_now(self) -> None:
+        """End the thinking of every trace; their answers follow."""
+        for question in self._numbers:
+            self._session.runner.scheduler.answer_now(question)
+
+    def extend(self, tokens: int) -> None:
+        """Grant each trace more thinking."""
+        for question in self._numbers:
+            self._session.runner.scheduler.extend(question, tokens)
+
+    def wait(self) -> None:
+        """Withdraw the next end of thinking of every trace: it becomes "Wait"."""
+        for question in self._numbers:
+            self._session.runner.scheduler.wait(question)
+
+    def drop(self, number: int) -> None:
+        """End one trace where it stands; the others go on, and it has no vote."""
+        (question,) = (asked for asked, own in self._numbers.items() if own == number)
+        self._session.runner.scheduler.drop(question, BudgetChange.DISMISSED, {}, Finish.USER)
 
     # -- on the runner's thread ---------------------------------------------------------
 
@@ -153,13 +184,13 @@ class Polling(Iterator[Event | Counted | Polled]):
         """For the runner: take what happened to a trace."""
         if isinstance(item, PonderError):
             self._comparer.close()
-            self._queue.put(item)
+            self._tell(item)
             return
         if not isinstance(item, Finished):
-            self._queue.put(item)
+            self._tell(item)
             return
         trace = replace(item.trace, adapters=self._session.adapters)
-        self._queue.put(replace(item, trace=trace))
+        self._tell(replace(item, trace=trace))
         self.traces[self._numbers[item.question]] = trace
         if self._poll is None and not self._cancelled:
             self._count(item.question)
@@ -167,7 +198,13 @@ class Polling(Iterator[Event | Counted | Polled]):
             self._comparer.close()
             poll = self._poll or replace(self._standing(), winner=None, stop=Decision.CANCELLED)
             winner = 1 if poll.winner is None else poll.winner
-            self._queue.put(Polled(min(self._numbers) + winner - 1, poll))
+            self._tell(Polled(min(self._numbers) + winner - 1, poll))
+
+    def _tell(self, item: Event | Counted | Polled | PonderError) -> None:
+        self._queue.put(item)
+        bell = self.on_event  # read once: who waited may just be taking it away
+        if bell is not None:
+            bell()
 
     def _weight(self, trace: Trace) -> float:
         return trace.confidence if self._terms.weigh and trace.confidence is not None else 1.0
@@ -180,7 +217,7 @@ class Polling(Iterator[Event | Counted | Polled]):
         """Count the ballots; if that decides the vote, end the traces that still run."""
         poll = self._standing()
         if _votes(self.traces[self._numbers[question]]):
-            self._queue.put(Counted(question, poll))
+            self._tell(Counted(question, poll))
         if not poll.stop:
             return
         self._poll = poll

@@ -59,6 +59,8 @@ def why(trace: Trace) -> str:
                 return f"it said the same {known['times']} times, {known['tokens']} tokens in all"
             case BudgetChange.CONVERGED, Finish.CONVERGED:
                 return settled(event.figures)
+            case BudgetChange.DISMISSED, Finish.USER:
+                return "somebody dropped it"
             case BudgetChange.DROPPED, Finish.CAP:
                 return f"the pool of {known['pool']} tokens was short"
             case BudgetChange.POOL, Finish.CAP if "pool" in known:
@@ -106,7 +108,11 @@ def remarks(trace: Trace) -> list[str]:
     elif trace.answer_end is AnswerEnd.CANCELLED and trace.finish is not Finish.CANCELLED:
         said.append("the answer was cancelled")
     elif trace.answer_end is AnswerEnd.DROPPED and trace.finish not in (Finish.AGREED, Finish.CAP):
-        said.append("the other traces had agreed before its answer was complete")
+        last = trace.budget_events[-1].change if trace.budget_events else None
+        if last is not BudgetChange.DISMISSED:
+            said.append("the other traces had agreed before its answer was complete")
+        elif trace.finish is not Finish.USER:
+            said.append("somebody dropped it before its answer was complete")
     if trace.within is not None and trace.answer_end is not AnswerEnd.CANCELLED:
         took = trace.usage.wait_seconds + trace.usage.seconds
         late = took - trace.within

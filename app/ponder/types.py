@@ -148,7 +148,7 @@ class AnswerEnd(StrEnum):
     DEADLINE = "deadline"
     """The time was up."""
     DROPPED = "dropped"
-    """Other traces of its question had agreed, or needed its tokens."""
+    """Other traces of its question had agreed, or needed its tokens; or somebody dropped it."""
     CANCELLED = "cancelled"
     """The question was cancelled."""
 
@@ -180,6 +180,8 @@ class BudgetChange(StrEnum):
     """The vote of its question was decided without it."""
     DROPPED = "dropped"
     """The tokens that it shares with other traces were short: the others go on."""
+    DISMISSED = "dismissed"
+    """Somebody dropped it: the other traces of its question go on."""
     GRANTED = "granted"
     """It was dealt thinking tokens out of a pool that it shares with other questions."""
     PAUSED = "paused"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -16,8 +16,10 @@ from ponder.equality import Comparer, read_answer
 from ponder.equality.forms import form
 from ponder.errors import BudgetError, EngineError, InputError
 from ponder.events import Event, Finished, Started
+from ponder.explaining import trail
 from ponder.poll import Counted, Decision, Poll, Polled, tally, verdict
 from ponder.polling import Polling, Terms, seeds
+from ponder.receipt import why
 from ponder.runner import Runner
 from ponder.session import Session
 from ponder.thinking.protocol import resolve
@@ -264,6 +266,103 @@ def test_a_cancelled_vote_returns_everything_and_decides_nothing() -> None:
         assert [trace.usage.think for trace in ends[1:]] == [101, 101]
         assert runner.scheduler.ledger.free == engine.capacity
         assert not engine._seqs
+
+
+@dataclass
+class Pulled:
+    """A vote that is pulled at while it runs, and who has been told to wait for that."""
+
+    polling: Polling
+    events: list[Event | Counted | Polled]
+
+
+def pulled(says: Sequence[Says], at: int, pull: Callable[[Polling], None]) -> Pulled:
+    """Hold a vote, and do something to it when its traces have said so many tokens."""
+    whole = script_of(says)
+    asked, done = threading.Event(), threading.Event()
+
+    def script(tokens: Sequence[int], prompt: int, own: int) -> int:
+        if len(tokens) - prompt == at and not done.is_set():
+            asked.set()
+            assert done.wait(30)
+        return whole(tokens, prompt, own)
+
+    engine = ReplayEngine(VOCAB, script, n_ctx=1000, n_seqs=len(says))
+    with Runner(engine, resolve(TAGGED, VOCAB)) as runner:
+        session = Session(runner, ChatTemplate(TEMPLATE, VOCAB))
+        polling = Polling(session, "?", FREE, Sampling(seed=SEED), Terms(len(says), ALL))
+        assert asked.wait(30)
+        pull(polling)
+        done.set()
+        events = list(polling)
+        assert runner.scheduler.ledger.free == engine.capacity
+        assert not engine._seqs
+    return Pulled(polling, events)
+
+
+def test_a_trace_that_somebody_drops_has_no_vote_and_the_others_go_on() -> None:
+    vote = pulled(says((90, "1"), (100, "2"), (110, "2")), 20, lambda polling: polling.drop(1))
+    trace = vote.polling.traces[1]
+    assert (trace.finish, trace.answer_end) == (Finish.USER, AnswerEnd.DROPPED)
+    assert [event.change for event in trace.budget_events] == [BudgetChange.DISMISSED]
+    assert why(trace) == "somebody dropped it"
+    assert trail(trace.budget_events, trace.finish)[-1][1].startswith("somebody dropped it")
+    assert trace.usage.think < 30
+    last = vote.events[-1]
+    assert isinstance(last, Polled)
+    assert tally(last.poll) == "2 of 3: 2 · 1: dropped"
+    assert (last.poll.winner, verdict(last.poll)) == (2, "all others have answered")
+
+
+def test_a_vote_of_which_all_traces_were_dropped_has_no_answer() -> None:
+    def drop(polling: Polling) -> None:
+        polling.drop(1)
+        polling.drop(2)
+
+    vote = pulled(says((90, "1"), (100, "2")), 20, drop)
+    last = vote.events[-1]
+    assert isinstance(last, Polled)
+    assert (last.poll.winner, last.poll.stop) == (None, Decision.ALL)
+    assert tally(last.poll) == "2 of 2: dropped"
+    assert verdict(last.poll) == "every trace was dropped: there is no answer"
+    assert vote.polling._session.messages == []
+
+
+def test_levers_are_those_of_all_traces() -> None:
+    vote = pulled(says((90, "1"), (100, "2")), 20, lambda polling: polling.stream.answer_now())
+    assert [trace.finish for trace in vote.polling.traces.values()] == [Finish.USER] * 2
+
+    def wait(polling: Polling) -> None:
+        polling.stream.wait()
+        polling.stream.extend(30)
+
+    vote = pulled(says((90, "1"), (100, "2")), 20, wait)
+    for trace in vote.polling.traces.values():
+        asked = [event.change for event in trace.budget_events]
+        assert asked.count(BudgetChange.WITHDRAWN) == 1
+        assert asked[:2] == [BudgetChange.WAIT, BudgetChange.EXTEND]
+
+
+def test_whoever_cannot_wait_in_next_is_woken() -> None:
+    woken = threading.Event()
+    engine = ReplayEngine(VOCAB, script_of(says((5, "1"), (6, "1"))), n_ctx=400, n_seqs=2)
+    with Runner(engine, resolve(TAGGED, VOCAB)) as runner:
+        session = Session(runner, ChatTemplate(TEMPLATE, VOCAB))
+        polling = Polling(session, "?", FREE, Sampling(seed=SEED), Terms(2))
+        told: list[Event | Counted | Polled] = []
+        over = False
+        while not over:
+            polling.on_event = woken.set
+            if not polling.ready():
+                assert woken.wait(30)
+            polling.on_event = None
+            woken.clear()
+            while polling.ready() and not over:
+                told.append(next(polling))
+                over = isinstance(told[-1], Polled)
+        assert polling.ready()
+        assert list(polling) == []
+    assert len([event for event in told if isinstance(event, Finished)]) == 2
 
 
 def test_an_engine_that_dies_ends_the_vote_with_its_error() -> None:

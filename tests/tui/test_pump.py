@@ -6,7 +6,8 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from ponder.session import Answering, Session
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.tui import pump
+from ponder.tui.pump import Told
 from ponder.types import Budget, Channel, Finish, Sampling, Span
 from scripted import SPELLED, TAGGED, TAGS
 
@@ -42,7 +44,7 @@ EVENTS = st.lists(
 )
 
 
-def letters(events: list[Event]) -> list[tuple[Channel, bool, str]]:
+def letters(events: Sequence[Told]) -> list[tuple[Channel, bool, str]]:
     return [
         (e.span.channel, e.span.forced, char)
         for e in events
@@ -69,6 +71,17 @@ def test_nothing_is_left_to_merge(events: list[Event]) -> None:
     assert pump.merged(merged) == merged
 
 
+@given(st.lists(st.tuples(st.integers(1, 3), EVENTS), max_size=6))
+def test_traces_that_are_told_in_turns_are_merged_each_by_itself(
+    turns: list[tuple[int, list[Event]]],
+) -> None:
+    told = [replace(event, question=question) for question, few in turns for event in few]
+    merged = pump.merged(told)
+    for question in (1, 2, 3):
+        own = [event for event in told if event.question == question]
+        assert [event for event in merged if event.question == question] == pump.merged(own)
+
+
 @pytest.fixture
 def session() -> Iterator[Session]:
     engine = ReplayEngine(VOCAB, transcript(b"thought" * 60, END, [*b"answer", 257]))
@@ -77,7 +90,7 @@ def session() -> Iterator[Session]:
 
 
 async def test_all_events_arrive_in_order(session: Session) -> None:
-    told: list[Event] = []
+    told: list[Told] = []
     asked = session.ask("?", Budget(), Sampling())
     async for events in pump.batches(asked, interval=0.001):
         told += events
@@ -121,7 +134,7 @@ async def test_what_the_engine_dies_of_comes_last(session: Session) -> None:
     asked = Answering(session, stream, "?", 2)
     stream.put(Text(99, Span(Channel.THOUGHT, "so far"), 1))
     stream.put(EngineError("It died."))
-    told: list[Event] = []
+    told: list[Told] = []
     with pytest.raises(EngineError, match="It died"):
         async for events in pump.batches(asked):
             told += events
@@ -198,8 +211,8 @@ async def test_what_has_come_is_handed_on_also_while_painting_waits(
     monkeypatch.setattr(pump, "PATIENCE", 0.25)
     stream = Stream(session.runner, 99)
     asked = Answering(session, stream, "?", 0)
-    written: list[Event] = []
-    painted: list[Event] = []
+    written: list[Told] = []
+    painted: list[Told] = []
     slow = asyncio.Event()
 
     async def take() -> None:

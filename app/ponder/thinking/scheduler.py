@@ -124,15 +124,22 @@ class Scheduler:
         ends = Finish.CANCELLED, AnswerEnd.CANCELLED
         self._notes.append(lambda: self._traces.end(question, *ends))
 
-    def drop(self, question: int, why: BudgetChange, figures: Figures) -> None:
-        """End a question where it stands: the vote that it is part of is decided without it.
+    def drop(
+        self,
+        question: int,
+        why: BudgetChange,
+        figures: Figures,
+        finish: Finish = Finish.AGREED,
+    ) -> None:
+        """End a question where it stands: the vote that it is part of goes on without it.
 
         Args:
             question: which.
             why: what is told of it.
             figures: what that rests on.
+            finish: how its thinking ends, if it goes on.
         """
-        self._notes.append(lambda: self._traces.drop(question, why, figures))
+        self._notes.append(lambda: self._traces.drop(question, why, figures, finish))
 
     def answer_now(self, question: int) -> None:
         """End the thinking of a question; it goes on to its answer."""

@@ -205,13 +205,13 @@ class Traces:
 
     # -- it is over ---------------------------------------------------------------------
 
-    def drop(self, question: int, why: BudgetChange, figures: Figures) -> None:
-        """End a question where it stands: its vote is decided without it."""
+    def drop(self, question: int, why: BudgetChange, figures: Figures, finish: Finish) -> None:
+        """End a question where it stands: its vote goes on, or is decided, without it."""
         live = self.live.get(question)
         if live is not None:
             self.scribe.settle(live)
             self.scribe.rebudget(live, why, figures=figures)
-        self.end(question, Finish.AGREED, AnswerEnd.DROPPED)
+        self.end(question, finish, AnswerEnd.DROPPED)
 
     def end(self, question: int, finish: Finish, answer_end: AnswerEnd) -> None:
         """End a question where it stands; if its thinking goes on, that ends with `finish`."""

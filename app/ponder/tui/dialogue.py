@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ponder.errors import EngineError, PonderError
-from ponder.events import Event, Finished, Text
+from ponder.events import Finished, Text
 from ponder.receipt import named
+from ponder.tui.pump import Told
 from ponder.types import AnswerEnd, Budget, Message, Sampling, Trace
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Dialogue:
             self._conversation, question, self.assembled.name, budget, sampling, self._now()
         )
 
-    def record(self, asked: Asked, events: Sequence[Event]) -> None:
+    def record(self, asked: Asked, events: Sequence[Told]) -> None:
         """Write down what happened."""
         spans = [event.span for event in events if isinstance(event, Text)]
         if spans:

@@ -20,10 +20,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ponder.errors import PonderError
 from ponder.events import Event, Prefilled, Text
+from ponder.poll import Counted, Polled
 from ponder.types import Span
 
 if TYPE_CHECKING:
+    from ponder.polling import Polling
     from ponder.session import Answering
+
+Told = Event | Counted | Polled
+"""What is told of a question, or of a vote on one."""
 
 INTERVAL = 1 / 30
 """Seconds between batches at least."""
@@ -65,14 +70,14 @@ class Handover(Generic[T]):
 
 
 async def batches(
-    answering: Answering,
-    taken: Callable[[Sequence[Event]], None] = lambda _: None,
+    answering: Answering | Polling,
+    taken: Callable[[Sequence[Told]], None] = lambda _: None,
     interval: float = INTERVAL,
-) -> AsyncIterator[tuple[Event, ...]]:
+) -> AsyncIterator[tuple[Told, ...]]:
     """The events of a question to be painted, in order, as they come.
 
     Args:
-        answering: the question.
+        answering: the question, or the vote.
         taken: told of events as soon as they are here, so that they can be written down also
             while painting waits for its turn.
         interval: seconds between two looks at least.
@@ -83,7 +88,7 @@ async def batches(
     loop = asyncio.get_running_loop()
     wake = asyncio.Event()
     ring: Handover[None] = Handover(lambda _: wake.set())
-    unpainted: list[Event] = []
+    unpainted: list[Told] = []
     over = False
     cost = paint_at = 0.0
     while not over:
@@ -120,8 +125,8 @@ async def batches(
             raise failure
 
 
-def _drain(answering: Answering) -> tuple[list[Event], PonderError | None, bool]:
-    events: list[Event] = []
+def _drain(answering: Answering | Polling) -> tuple[list[Told], PonderError | None, bool]:
+    events: list[Told] = []
     try:
         while answering.ready():
             events.append(next(answering))
@@ -132,35 +137,35 @@ def _drain(answering: Answering) -> tuple[list[Event], PonderError | None, bool]
     return events, None, False
 
 
-def merged(events: Iterable[Event]) -> list[Event]:
-    """Neighbouring texts of one channel and author as one, and of prompt progress the last."""
-    result: list[Event] = []
-    texts: list[str] = []
+def merged(events: Iterable[Told]) -> list[Told]:
+    """Of each question, neighbouring texts of one channel and author as one, and of prompt
+    progress the last. Traces of a vote are told in turns, and are no neighbours of each other."""
+    result: list[Told] = []
+    last: dict[int, int] = {}
+    """Where the last event of a question is."""
+    texts: dict[int, list[str]] = {}
+    """By place: what was said there, bit by bit."""
     for event in events:
-        last = result[-1] if result else None
-        match event, last:
+        at = last.get(event.question, -1)
+        match event, result[at] if at >= 0 else None:
             case Text(span=Span() as new), Text(span=Span() as old) if (
                 new.channel is old.channel and new.forced == old.forced
             ):
-                texts.append(new.text)
-                result[-1] = event
+                texts[at].append(new.text)
+                result[at] = event
             case Prefilled(), Prefilled():
-                result[-1] = event
+                result[at] = event
             case _:
-                _join(result, texts)
+                at = last[event.question] = len(result)
                 result.append(event)
                 if isinstance(event, Text):
-                    texts = [event.span.text]
-    _join(result, texts)
+                    texts[at] = [event.span.text]
+    for at, parts in texts.items():
+        event = result[at]
+        if isinstance(event, Text) and len(parts) > 1:
+            span = Span(event.span.channel, "".join(parts), event.span.forced)
+            result[at] = Text(event.question, span, event.think_tokens, event.answer_tokens)
     return result
-
-
-def _join(result: list[Event], texts: list[str]) -> None:
-    """Give the last event the text of all that were merged into it."""
-    last = result[-1] if result else None
-    if isinstance(last, Text) and len(texts) > 1:
-        span = Span(last.span.channel, "".join(texts), last.span.forced)
-        result[-1] = Text(last.question, span, last.think_tokens, last.answer_tokens)
 
 
 async def aside(job: Callable[[], T], name: str) -> T:

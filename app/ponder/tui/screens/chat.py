@@ -18,9 +18,10 @@ from textual.widgets import TextArea
 from textual.worker import get_current_worker
 
 from ponder.errors import PonderError
-from ponder.events import Event, Finished
+from ponder.events import Finished
 from ponder.tui import pump
 from ponder.tui.dialogue import Asked, title
+from ponder.tui.pump import Told
 from ponder.tui.screens import bindings
 from ponder.tui.screens.chat_choosing import Choosing
 from ponder.tui.screens.chat_levers import Levers
@@ -127,7 +128,7 @@ class ChatScreen(Levers, Looking, Choosing):
             if not get_current_worker().is_cancelled:
                 self.ready()
 
-    def _heed(self, events: Sequence[Event]) -> None:
+    def _heed(self, events: Sequence[Told]) -> None:
         for event in events:
             if isinstance(event, Finished):
                 usage, assembled = event.trace.usage, self.dialogue.assembled

@@ -14,12 +14,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ponder.errors import PonderError
-from ponder.events import Closed, Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
+from ponder.events import Closed, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 from ponder.history.recorder import Slot
 from ponder.printable import safe
 from ponder.receipt import duration, remarks, why
 from ponder.settings import TuiSettings
 from ponder.tui.labels import Phase, Standing
+from ponder.tui.pump import Told
 from ponder.tui.widgets.answer import AnswerView
 from ponder.tui.widgets.trace import Fold, TraceView
 from ponder.types import Channel, Finish, Span, Trace
@@ -85,7 +86,7 @@ class TurnView(Vertical):
         """Whether something may still come."""
         return self._trace_view.standing.phase is not Phase.OVER
 
-    async def apply(self, events: Sequence[Event], may_fold: bool = True) -> None:
+    async def apply(self, events: Sequence[Told], may_fold: bool = True) -> None:
         """Show what happened; `may_fold` says whether nobody is reading the thinking."""
         for event in events:
             match event:
