@@ -31,8 +31,8 @@ Alternatively, 8 times 12.
 """
 FRAGMENTS = [
     *("Wait", ", ", "wait", "\n", "\n\n", " ", "But", "Hmm", "mm", ".", ": ", "Let me", " check"),
-    *("x", "```", "``", "\\[", "\\", "$$", "answer", " is", " 4", "\\boxed", "{4}", "Final Answer**"),
-    *("Alternatively", "So, ", "let's ", "verify ", "但是", "。", "- ", "**", "\r", "word " * 20),
+    *("```", "``", "\\[", "\\", "$$", "answer", " is", " 4", "\\boxed", "{4}", "Final Answer**"),
+    *("x", "Alternatively", "So, ", "verify ", "但是", "。", "- ", "**", "\r", "word " * 20),
 ]  # fmt: skip
 TEXT = st.lists(st.sampled_from(FRAGMENTS), max_size=6).map("".join)
 PIECES = st.lists(st.tuples(TEXT, st.booleans()), max_size=9)
