@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import sys
 import termios
 import time
@@ -14,9 +15,31 @@ import pexpect
 import pyte
 import pytest
 
+from ponder import builtin
+
 PONDER = [sys.executable, "-m", "ponder"]
 GUARD = 30.0
 """Seconds after which a test that waits is ended; nothing here is measured."""
+
+ENDLESS = 1 << 16
+"""Tokens of context that nobody fills while a test goes on. Beyond the built-in model's own 2,048
+it writes nonsense, and it goes on writing."""
+
+
+def endless_model(folder: Path) -> Path:
+    """The built-in model in a file that claims to have been trained for more context than it was.
+
+    With a floor near `ENDLESS` it thinks until somebody ends it, however fast the machine is.
+    """
+    (source,) = Path(builtin.__path__[0]).glob("ponder-tiny-*.gguf")
+    data = bytearray(source.read_bytes())
+    key = b"qwen2.context_length"
+    # The key, its type (4: u32), its value.
+    struct.pack_into("<II", data, data.index(key) + len(key), 4, ENDLESS)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "ponder-tiny.gguf"
+    path.write_bytes(data)
+    return path
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

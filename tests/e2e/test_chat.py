@@ -15,13 +15,11 @@ from typing import Any
 
 import pytest
 
-from e2e.terminal import GUARD, PONDER, Terminal, environment
+from e2e.terminal import ENDLESS, GUARD, PONDER, Terminal, endless_model, environment
 
 QUESTION = "Mia has 38 marbles. She buys 47 more marbles. How many marbles does Mia have now?"
 F2, F3, F4, ESC = "\x1bOQ", "\x1bOR", "\x1bOS", "\x1b"
 CTRL_B, CTRL_N, CTRL_O, CTRL_Q, CTRL_R, CTRL_T = "\x02", "\x0e", "\x0f", "\x11", "\x12", "\x14"
-LONG = "[budget]\nfloor = 1400\n"
-"""Thinks until the context is nearly full: long enough to be interrupted."""
 
 Open = Callable[..., Terminal]
 
@@ -45,6 +43,15 @@ def open_chat(home: Path) -> Iterator[Open]:
     for terminal in opened:
         with suppress(OSError):  # one of them has lost its terminal
             terminal.child.close(force=True)
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> str:
+    """Settings with which it thinks until somebody ends it."""
+    model = endless_model(tmp_path / "weights")
+    # An answer to nonsense would be as long.
+    limits = f"[budget]\nfloor = {ENDLESS - 2048}\nloops = false\nmax_answer = 64\n"
+    return f'model = "{model}"\n{limits}[engine]\nctx = {ENDLESS}\n'
 
 
 def history(home: Path, *arguments: str) -> Any:
@@ -81,8 +88,8 @@ def test_the_first_question(open_chat: Open) -> None:
     assert chat.is_restored()
 
 
-def test_fold_and_unfold_while_it_streams(open_chat: Open) -> None:
-    chat = open_chat(config=LONG)
+def test_fold_and_unfold_while_it_streams(open_chat: Open, endless: str) -> None:
+    chat = open_chat(config=endless)
     chat.send(QUESTION + "\r")
     chat.until(lambda text: "▾ thinking" in text and thinking(text) > 50)
     chat.send(CTRL_T)  # from the tail to all of it
@@ -99,8 +106,8 @@ def test_fold_and_unfold_while_it_streams(open_chat: Open) -> None:
     assert trace_lines(chat.text)  # what was unfolded by hand stays so
 
 
-def test_answer_now(open_chat: Open, home: Path) -> None:
-    chat = open_chat(config=LONG)
+def test_answer_now(open_chat: Open, endless: str, home: Path) -> None:
+    chat = open_chat(config=endless)
     chat.send(QUESTION + "\r")
     chat.until(lambda text: thinking(text) > 20)
     chat.send(F2)
@@ -113,8 +120,8 @@ def test_answer_now(open_chat: Open, home: Path) -> None:
     assert turn["trace"]["usage"]["answer"] > 0
 
 
-def test_cancel_and_ask_again(open_chat: Open, home: Path) -> None:
-    chat = open_chat(config=LONG)
+def test_cancel_and_ask_again(open_chat: Open, endless: str, home: Path) -> None:
+    chat = open_chat(config=endless)
     chat.send(QUESTION + "\r")
     chat.until(lambda text: thinking(text) > 20)
     chat.send(ESC)
@@ -151,20 +158,23 @@ def test_quit_and_reopen(open_chat: Open) -> None:
     again.until(lambda text: "42" in text and text.count("closed: the") >= 1)
 
 
-def test_levers_change_the_budget_of_a_question_that_runs(open_chat: Open, home: Path) -> None:
-    chat = open_chat("--budget", "300", config="[budget]\nfloor = 300\n")
+def test_levers_change_the_budget_of_a_question_that_runs(
+    open_chat: Open, endless: str, home: Path
+) -> None:
+    chat = open_chat("--budget", str(ENDLESS - 2048), config=endless)
     chat.send(QUESTION + "\r")
     chat.until(lambda text: thinking(text) > 20)
     chat.send(F3)
-    chat.until("/812")
+    chat.until(f"/{ENDLESS - 2048 + 512:,}")
     chat.send(F4)
-    chat.until(lambda text: "closed: " in text or "cap: " in text)
+    chat.send(F2)
+    chat.until("user: the answer was asked for")
     chat.send(CTRL_Q)
     assert chat.end() == 0
     (turn,) = history(home, "show", "last")["turns"]
     changes = [event["change"] for event in turn["trace"]["budget_events"]]
-    assert "extend" in changes
-    assert turn["trace"]["budget"] == 812
+    assert {"extend", "wait"} <= set(changes)
+    assert turn["trace"]["budget"] == ENDLESS - 2048 + 512
 
 
 def test_the_budget_is_set_from_the_keyboard(open_chat: Open) -> None:
@@ -198,9 +208,9 @@ def test_what_ends_a_thought_early_is_given_on_the_command_line(
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_ended_in_the_middle_nothing_is_lost(
-    open_chat: Open, home: Path, sign: signal.Signals
+    open_chat: Open, endless: str, home: Path, sign: signal.Signals
 ) -> None:
-    chat = open_chat(config=LONG)
+    chat = open_chat(config=endless)
     chat.send(QUESTION + "\r")
     shown = chat.until(lambda text: thinking(text) > 100)
     chat.child.kill(sign)
@@ -221,8 +231,8 @@ def test_ended_in_the_middle_nothing_is_lost(
     again.until("cancelled" if sign != signal.SIGKILL else "unfinished")
 
 
-def test_a_terminal_that_goes_away_ends_it(open_chat: Open, home: Path) -> None:
-    chat = open_chat(config=LONG)
+def test_a_terminal_that_goes_away_ends_it(open_chat: Open, endless: str, home: Path) -> None:
+    chat = open_chat(config=endless)
     chat.send(QUESTION + "\r")
     chat.until(lambda text: thinking(text) > 50)
     pid = chat.child.pid
@@ -242,8 +252,8 @@ def test_a_terminal_that_goes_away_ends_it(open_chat: Open, home: Path) -> None:
     assert turn["trace"]["finish"] == "cancelled"
 
 
-def test_resized_while_it_streams(open_chat: Open) -> None:
-    chat = open_chat(config=LONG)
+def test_resized_while_it_streams(open_chat: Open, endless: str) -> None:
+    chat = open_chat(config=endless)
     chat.send(QUESTION + "\r")
     for lines, columns in ((50, 200), (10, 40), (24, 80), (5, 20), (30, 100)):
         chat.resize(lines, columns)

@@ -7,17 +7,30 @@ import signal
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from e2e.terminal import Terminal
+from e2e.terminal import ENDLESS, Terminal, endless_model
 
 PONDER = [sys.executable, "-m", "ponder"]
 QUESTION = "Mia has 38 marbles. She buys 47 more marbles. How many marbles does Mia have now?"
-LONG = ["--floor", "1400", "--seed", "1"]
-"""Thinks until the context is nearly full: long enough to be interrupted."""
+
+Endless = Callable[[int], list[str]]
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Endless:
+    """Options with which it thinks until somebody ends it, in so many tokens of context."""
+
+    def options(ctx: int) -> list[str]:
+        model = str(endless_model(tmp_path / "weights"))
+        limits = ["--floor", str(ctx - 2048), "--no-loops", "--ctx", str(ctx)]
+        return ["--model", model, *limits, "--seed", "1"]
+
+    return options
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -75,8 +88,8 @@ def test_a_dumb_terminal_is_served_plainly(home: Path) -> None:
     assert "boxed{" in shown
 
 
-def test_ctrl_c_ends_a_stream_and_tells_how_far_it_came(home: Path) -> None:
-    child = spawn(home, "ask", *LONG, QUESTION)
+def test_ctrl_c_ends_a_stream_and_tells_how_far_it_came(home: Path, endless: Endless) -> None:
+    child = spawn(home, "ask", *endless(ENDLESS), QUESTION)
     before = termios.tcgetattr(child.child_fd)
     child.expect("Wait")
     child.sendintr()
@@ -91,9 +104,9 @@ def test_ctrl_c_ends_a_stream_and_tells_how_far_it_came(home: Path) -> None:
     ("sign", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, None)]
 )
 def test_killed_in_the_middle_nothing_is_lost(
-    home: Path, sign: signal.Signals, status: int | None
+    home: Path, endless: Endless, sign: signal.Signals, status: int | None
 ) -> None:
-    child = spawn(home, "ask", *LONG, QUESTION)
+    child = spawn(home, "ask", *endless(ENDLESS), QUESTION)
     child.expect("Wait")
     child.kill(sign)
     shown = finish(child)
@@ -108,9 +121,9 @@ def test_killed_in_the_middle_nothing_is_lost(
     assert again.exitstatus == 0
 
 
-def test_a_closed_pipe_is_no_error(home: Path) -> None:
+def test_a_closed_pipe_is_no_error(home: Path, endless: Endless) -> None:
     child = subprocess.Popen(
-        [*PONDER, "ask", "--json", *LONG, QUESTION],
+        [*PONDER, "ask", "--json", *endless(ENDLESS), QUESTION],
         env=environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -154,8 +167,8 @@ def test_traces_vote_in_one_line_and_the_winner_is_told(home: Path) -> None:
     assert terminal.text.count("boxed") == 1
 
 
-def test_ctrl_c_ends_all_traces_and_tells_who_had_answered(home: Path) -> None:
-    child = spawn(home, "ask", "--traces", "4", *LONG, QUESTION)
+def test_ctrl_c_ends_all_traces_and_tells_who_had_answered(home: Path, endless: Endless) -> None:
+    child = spawn(home, "ask", "--traces", "4", *endless(ENDLESS // 4), QUESTION)
     child.expect("4 traces run")
     child.sendintr()
     shown = finish(child)
