@@ -108,6 +108,13 @@ def tally(poll: Poll) -> str:
     return " · ".join([f"{first} of {poll.of}: {said}", *(f"{n}: {said}" for n, said in rest)])
 
 
+def said(poll: Poll, trace: int) -> str:
+    """What a trace voted for, in a few words; empty where its ballot was not counted."""
+    if trace in poll.silent:
+        return "no answer"
+    return next((_short(choice.answer) for choice in poll.choices if trace in choice.traces), "")
+
+
 def verdict(poll: Poll) -> str:
     """Why it was decided as it was, with the figures."""
     figures = poll.figures

@@ -68,6 +68,20 @@ def why(trace: Trace) -> str:
     return FINISHES[trace.finish]
 
 
+def fate(trace: Trace) -> str:
+    """Why one of several traces had no say in their vote; empty where it came to its answer."""
+    if trace.answer_end is AnswerEnd.CANCELLED:
+        return "cancelled"
+    if trace.answer_end is not AnswerEnd.DROPPED:
+        return ""
+    last = trace.budget_events[-1].change if trace.budget_events else None
+    if last is BudgetChange.DISMISSED:
+        return "dropped by hand"
+    if last is BudgetChange.DROPPED:
+        return f"dropped: {why(trace)}"
+    return "not needed: the others had agreed"
+
+
 def settled(figures: Figures) -> str:
     """What a rule for early stops saw that ended a thought."""
     match figures:

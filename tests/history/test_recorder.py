@@ -190,9 +190,9 @@ def test_a_full_disk_that_gets_room_again_loses_nothing(
     class Small(History):
         """A history on a disk that is full until there is room."""
 
-        def append(self, turn: int, spans: Iterable[Span]) -> None:
+        def append(self, turn: int, spans: Iterable[Span], trace: int = 0) -> None:
             self._db.execute(f"PRAGMA max_page_count = {10**6 if room.is_set() else 1}")
-            super().append(turn, spans)
+            super().append(turn, spans, trace)
 
     monkeypatch.setattr(module, "History", Small)
     turn = begun(recorder)

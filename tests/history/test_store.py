@@ -328,4 +328,4 @@ def test_the_database_is_set_up_as_it_should_be(history: History) -> None:
     assert pragma("secure_delete") == 1
     assert pragma("busy_timeout") == 5000
     with pytest.raises(sqlite3.IntegrityError):
-        history._db.execute("INSERT INTO fragment VALUES (77, 1, 'answer', 0, 'x', NULL)")
+        history._db.execute("INSERT INTO fragment VALUES (77, 1, 'answer', 0, 'x', NULL, 0)")

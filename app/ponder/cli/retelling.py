@@ -12,11 +12,12 @@ from rich.text import Text
 
 from ponder.cli.terminal import Screen
 from ponder.explaining import account, trail
-from ponder.history.export import UNFINISHED, bracketed, one_line, when
-from ponder.history.records import Conversation, Turn
+from ponder.history.export import UNFINISHED, bracketed, fate_of, one_line, when
+from ponder.history.records import Conversation, Turn, Vote
+from ponder.poll import tally, verdict
 from ponder.printable import safe
-from ponder.receipt import truth
-from ponder.types import Channel, Span
+from ponder.receipt import truth, used
+from ponder.types import Channel, Span, Trace
 
 
 def print_head(screen: Screen, conversation: Conversation) -> None:
@@ -42,14 +43,42 @@ def print_turn(screen: Screen, turn: Turn, thinking: bool, why: bool) -> None:
     if turn.trace is not None:
         screen.print(styled(f"\n{truth(turn.trace)}", "bold"))
         if why:
-            trace = turn.trace
-            for place, told in trail(trace.budget_events, trace.finish):
-                screen.print(styled(f"{place}: {told}", "cyan"))
-            screen.print(styled(account(trace.usage), "cyan"))
+            _print_why(screen, turn.trace)
+    if turn.vote is not None:
+        _print_vote(screen, turn, turn.vote, why)
     if turn.error:
         screen.print(styled(f"\nfailed: {one_line(turn.error)}", "red"))
     elif turn.trace is None:
         screen.print(styled(f"\n({UNFINISHED})", "yellow"))
+
+
+def _print_why(screen: Screen, trace: Trace) -> None:
+    for place, told in trail(trace.budget_events, trace.finish):
+        screen.print(styled(f"{place}: {told}", "cyan"))
+    screen.print(styled(account(trace.usage), "cyan"))
+
+
+def _print_vote(screen: Screen, turn: Turn, vote: Vote, why: bool) -> None:
+    """Who voted for what; of each answer that did not win the first that gave it, in full."""
+    poll = vote.poll
+    if poll is None:
+        screen.print(styled(f"\nvote of {vote.traces} traces", "bold"))
+    else:
+        screen.print(styled(f"\nvote: {one_line(tally(poll))}", "bold"))
+        screen.print(styled(verdict(poll), "dim"))
+    minority = poll.choices[1:] if poll is not None and vote.won else ()
+    told = {choice.traces[0] for choice in minority}
+    for one in turn.candidates:
+        line = f"trace {one.number}: {one_line(fate_of(vote, one))}"
+        if one.trace is not None:
+            trace = one.trace
+            line += f" · {used(trace.usage.think, trace.budget)} tokens · {trace.finish.value}"
+        shown = " · shown" if one.number == vote.shown else ""
+        screen.print(styled(line + shown, "cyan" if shown else "dim"))
+        if one.number in told and one.trace is not None:
+            screen.print(styled(safe(one.trace.answer), "dim"))
+        if why and one.trace is not None and not shown:
+            _print_why(screen, one.trace)
 
 
 def _print_spans(screen: Screen, spans: Sequence[Span], style: str) -> None:

@@ -18,7 +18,8 @@ from dataclasses import asdict, fields
 from itertools import groupby
 from typing import Any, TypeVar
 
-from ponder.history.records import Turn
+from ponder.history.records import Candidate, Turn, Vote
+from ponder.poll import Choice, Decision, Poll
 from ponder.types import (
     AnswerEnd,
     AppliedAdapter,
@@ -107,6 +108,16 @@ def text_columns(question: str, spans: Sequence[Span]) -> dict[str, object]:
     return columns
 
 
+def vote_column(vote: Vote | None) -> str | None:
+    """The column for how a turn's traces voted; NULL where there was one."""
+    return None if vote is None else dumped(asdict(vote))
+
+
+def shown(row: sqlite3.Row) -> int | None:
+    """Which of several traces has its text in the turn itself."""
+    return None if row["vote"] is None else _vote(json.loads(row["vote"])).shown
+
+
 def trace_columns(trace: Trace) -> dict[str, object]:
     """The columns for everything of a trace but its text."""
     return {
@@ -129,17 +140,21 @@ def trace_columns(trace: Trace) -> dict[str, object]:
     }
 
 
-def turn_of(row: sqlite3.Row, fragments: Iterable[sqlite3.Row]) -> Turn:
-    """A turn out of its row, and out of its fragments where it is still streaming.
+def turn_of(
+    row: sqlite3.Row,
+    fragments: Sequence[sqlite3.Row] = (),
+    candidates: Sequence[sqlite3.Row] = (),
+) -> Turn:
+    """A turn out of its row, its candidates', and its fragments' where it is still streaming.
 
     Raises:
         ValueError, KeyError, TypeError, IndexError, zlib.error: not what we wrote.
     """
     odd = odd_of(row)
-    if row["runs"] is None:
-        spans = merged(fragment_of(fragment) for fragment in fragments)
-    else:
-        spans = _spans(row, odd)
+    spans = said_by(0, fragments) if row["runs"] is None else _spans(row, odd)
+    others = {one["number"]: _candidate(one) for one in candidates}
+    for number in {fragment["trace"] for fragment in fragments} - {0, *others}:
+        others[number] = Candidate(number, tuple(said_by(number, fragments)), None, None)
     return Turn(
         id=row["id"],
         conversation=row["conversation"],
@@ -152,8 +167,15 @@ def turn_of(row: sqlite3.Row, fragments: Iterable[sqlite3.Row]) -> Turn:
         spans=tuple(spans),
         trace=_trace(row, tuple(spans)) if row["account"] is not None else None,
         error=row["error"],
-        folded=None if row["folded"] is None else bool(row["folded"]),
+        folded=_folded(row),
+        vote=None if row["vote"] is None else _vote(json.loads(row["vote"])),
+        others=tuple(others[number] for number in sorted(others)),
     )
+
+
+def said_by(trace: int, fragments: Iterable[sqlite3.Row]) -> list[Span]:
+    """What a trace has said so far; 0 is the only one of its turn."""
+    return merged(fragment_of(one) for one in fragments if one["trace"] == trace)
 
 
 def fragment_of(row: sqlite3.Row) -> Span:
@@ -171,6 +193,29 @@ def _spans(row: sqlite3.Row, odd: dict[str, Odd]) -> list[Span]:
         start, read[channel] = read[channel], read[channel] + characters
         spans.append(Span(channel, texts[channel][start : read[channel]], forced))
     return spans
+
+
+def _candidate(row: sqlite3.Row) -> Candidate:
+    spans = tuple(_spans(row, odd_of(row)))
+    trace = _trace(row, spans) if row["account"] is not None else None
+    return Candidate(row["number"], spans, trace, _folded(row))
+
+
+def _folded(row: sqlite3.Row) -> bool | None:
+    return None if row["folded"] is None else bool(row["folded"])
+
+
+def _vote(values: dict[str, Any]) -> Vote:
+    told = values["poll"]
+    if told is None:
+        return made(Vote, values)
+    choices = tuple(
+        made(Choice, choice | {"traces": tuple(choice["traces"])}) for choice in told["choices"]
+    )
+    lists = {name: tuple(told[name]) for name in ("silent", "dropped")}
+    stop = None if told["stop"] is None else Decision(told["stop"])
+    poll = made(Poll, told | lists | {"choices": choices, "stop": stop})
+    return made(Vote, values | {"poll": poll})
 
 
 def _trace(row: sqlite3.Row, spans: tuple[Span, ...]) -> Trace:

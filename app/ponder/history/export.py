@@ -6,6 +6,7 @@ fenced, control characters are pictures. JSON leaves nothing out. Knows records;
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -13,9 +14,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from ponder.history.records import Conversation, Turn
+from ponder.history.records import Candidate, Conversation, Turn, Vote
+from ponder.poll import said, tally, verdict
 from ponder.printable import safe
-from ponder.receipt import duration, truth
+from ponder.receipt import duration, fate, truth
 from ponder.types import Channel, Finish, Span, Trace
 
 UNFINISHED = "unfinished: ponder ended in the middle, or is still at it"
@@ -61,7 +63,8 @@ def as_json(
 ) -> dict[str, Any]:
     """Everything that is known of a conversation, as what `json.dumps` takes.
 
-    The names are those of the dataclasses; the spans of a trace are those of its turn.
+    The names are those of the dataclasses; the spans of a trace are those of its turn, or of its
+    candidate where several traces voted.
     `thinking` False leaves out what was thought, and the tokens, which would spell it.
     """
     return asdict(conversation) | {"turns": [_facts(turn, thinking) for turn in turns]}
@@ -79,6 +82,7 @@ def markdown(conversation: Conversation, turns: Sequence[Turn], thinking: bool =
         parts.append(f"## {turn.position + 1} · {when(turn.asked)}")
         parts.append(_quoted(turn.question))
         parts += _said(turn, thinking)
+        parts += _vote(turn, thinking)
         parts.append(_receipt(turn, conversation))
     return "\n\n".join(parts) + "\n"
 
@@ -86,11 +90,43 @@ def markdown(conversation: Conversation, turns: Sequence[Turn], thinking: bool =
 def _facts(turn: Turn, thinking: bool) -> dict[str, Any]:
     facts = asdict(turn)
     told_once = ("spans",) if thinking else ("spans", "tokens", "forced")
-    for name in told_once if turn.trace is not None else ():
-        del facts["trace"][name]
-    if not thinking:
-        facts["spans"] = [s for s in facts["spans"] if s["channel"] != Channel.THOUGHT]
+    for owner in (facts, *facts["others"]):
+        for name in told_once if owner["trace"] is not None else ():
+            del owner["trace"][name]
+        if not thinking:
+            owner["spans"] = [s for s in owner["spans"] if s["channel"] != Channel.THOUGHT]
     return facts
+
+
+def fate_of(vote: Vote, candidate: Candidate) -> str:
+    """What one of several traces came to, in a few words: its answer, or why it has none."""
+    answer = said(vote.poll, candidate.number) if vote.poll is not None else ""
+    if answer or candidate.trace is None:
+        return answer or "unfinished"
+    return fate(candidate.trace) or "not counted"
+
+
+def _vote(turn: Turn, thinking: bool) -> list[str]:
+    """How several traces voted, and what those said whose answer is not the answer."""
+    vote = turn.vote
+    if vote is None:
+        return []
+    parts = [f"Vote of {vote.traces} traces"]
+    if vote.poll is not None:
+        parts = [f"Vote: {_escaped(one_line(tally(vote.poll)))} — {verdict(vote.poll)}"]
+    for one in turn.others:
+        summary = f"Trace {one.number}: {one_line(fate_of(vote, one))}"
+        if one.trace is not None:
+            summary += f" · {_summary(one.trace).lower()}"
+        shown = [span for span in one.spans if thinking or span.channel is Channel.ANSWER]
+        texts = [safe(bracketed(run)).strip("\n") for _, run in groupby(shown, lambda s: s.channel)]
+        fenced = [_fenced(text) for text in texts if text.strip()]
+        if fenced:
+            # HTML, where Markdown escapes nothing.
+            parts.append(_folded(html.escape(summary), "\n\n".join(fenced)))
+        else:
+            parts.append(_escaped(summary))
+    return parts
 
 
 def _said(turn: Turn, thinking: bool) -> list[str]:
@@ -103,16 +139,20 @@ def _said(turn: Turn, thinking: bool) -> list[str]:
         if channel is Channel.ANSWER:
             parts.append(safe("".join(span.text for span in spans)).strip("\n"))
         elif thinking:
-            # A fence shows tags and markup as they are: the thinking can end neither the
-            # fence, which is longer than any in it, nor the details around it.
-            text = safe(bracketed(spans)).strip("\n")
-            fence = "`" * max(3, _longest_run(text) + 1)
-            parts.append(
-                f"<details>\n<summary>{summary}</summary>\n\n"
-                f"{fence}text\n{text}\n{fence}\n\n</details>"
-            )
+            parts.append(_folded(summary, _fenced(safe(bracketed(spans)).strip("\n"))))
             summary = "Thinking, continued"
     return parts
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details>\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def _fenced(text: str) -> str:
+    """Text in a fence, which shows tags and markup as they are: it can end neither the fence,
+    which is longer than any in it, nor the details around it."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _summary(trace: Trace | None) -> str:

@@ -16,11 +16,12 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ponder.errors import HistoryError, InputError
+from ponder.history.records import Vote
 from ponder.history.store import History
 from ponder.history.trouble import Passing, Unstorable
 from ponder.types import Budget, Sampling, Span, Trace
@@ -61,6 +62,7 @@ class _Asked(Slot):
     budget: Budget
     sampling: Sampling
     at: float
+    vote: Vote | None = None
     over: bool = False
     """Whether its end was handed over."""
 
@@ -68,8 +70,8 @@ class _Asked(Slot):
 @dataclass(slots=True, eq=False)
 class _Job:
     act: Act
-    adds_to: Slot | None = None
-    """The turn whose text may still be joined to this, as long as it waits."""
+    adds_to: tuple[Slot, int] | None = None
+    """The turn, and the trace of it, whose text may still be joined to this as long as it waits."""
 
 
 class Recorder:
@@ -91,7 +93,7 @@ class Recorder:
         self._changed = threading.Condition()
         # All below is touched only by who holds the condition.
         self._waiting: deque[_Job] = deque()
-        self._texts: dict[Slot, list[Span]] = {}
+        self._texts: dict[tuple[Slot, int], list[Span]] = {}
         self._handed = 0
         self._done = 0
         self._lost = False
@@ -122,8 +124,9 @@ class Recorder:
         budget: Budget,
         sampling: Sampling,
         at: float,
+        vote: Vote | None = None,
     ) -> Slot:
-        """A question is asked."""
+        """A question is asked; `vote` says of how many traces, where these are several."""
         assert isinstance(conversation, _Chat)
         turn = _Asked(
             chat=conversation,
@@ -132,25 +135,48 @@ class Recorder:
             budget=budget,
             sampling=sampling,
             at=at,
+            vote=vote,
         )
         self._hand(lambda history: self._write(history, turn, lambda _: None))
         return turn
 
-    def append(self, turn: Slot, spans: Sequence[Span]) -> None:
-        """More of its text has come. After its end: nothing."""
+    def append(self, turn: Slot, spans: Sequence[Span], trace: int = 0) -> None:
+        """More of its text has come, or of one of its traces. After its end: nothing."""
         assert isinstance(turn, _Asked)
+        said = (turn, trace)
         with self._changed:
-            text = self._texts.get(turn)
+            text = self._texts.get(said)
             if text is not None:
                 text.extend(spans)
                 return
             if turn.over:
                 return
-            text = self._texts[turn] = list(spans)
+            text = self._texts[said] = list(spans)
         self._hand(
-            lambda history: self._write(history, turn, lambda row: history.append(row, text)),
-            adds_to=turn,
+            lambda history: self._write(
+                history, turn, lambda row: history.append(row, text, trace)
+            ),
+            adds_to=said,
         )
+
+    def finish_trace(self, turn: Slot, number: int, trace: Trace) -> None:
+        """One of its traces is over."""
+        assert isinstance(turn, _Asked)
+        self._hand(
+            lambda history: self._write(
+                history, turn, lambda row: history.finish_trace(row, number, trace)
+            )
+        )
+
+    def count(self, turn: Slot, vote: Vote) -> None:
+        """Its traces stand like this."""
+        assert isinstance(turn, _Asked)
+        turn.vote = vote
+        self._hand(lambda history: self._write(history, turn, lambda row: history.count(row, vote)))
+
+    def finish_vote(self, turn: Slot, vote: Vote, traces: Mapping[int, Trace]) -> None:
+        """All of its traces are over, and the vote has come out like this."""
+        self._end(turn, lambda history, row: history.finish_vote(row, vote, traces))
 
     def finish(self, turn: Slot, trace: Trace) -> None:
         """It is answered."""
@@ -160,12 +186,12 @@ class Recorder:
         """It will not be answered."""
         self._end(turn, lambda history, row: history.fail_turn(row, message))
 
-    def fold(self, turn: Slot, folded: bool) -> None:
-        """Somebody folded its thinking away, or unfolded it."""
+    def fold(self, turn: Slot, folded: bool, trace: int = 0) -> None:
+        """Somebody folded its thinking away, or unfolded it; or that of one of its traces."""
 
         def act(history: History) -> None:
             if turn.id is not None:
-                history.fold(turn.id, folded)
+                history.fold(turn.id, folded, trace)
 
         self._hand(act)
 
@@ -203,7 +229,7 @@ class Recorder:
         turn.over = True
         self._hand(lambda history: self._write(history, turn, lambda row: end(history, row)))
 
-    def _hand(self, act: Act, adds_to: Slot | None = None) -> None:
+    def _hand(self, act: Act, adds_to: tuple[Slot, int] | None = None) -> None:
         with self._changed:
             if self._deadline is not None:
                 self._lost = True
@@ -296,7 +322,7 @@ class Recorder:
         with history.together():
             chat = self._chat(history, turn)
             row = history.begin_turn(
-                chat, turn.question, turn.model, turn.budget, turn.sampling, turn.at
+                chat, turn.question, turn.model, turn.budget, turn.sampling, turn.at, turn.vote
             )
             act(row)
         # Only now: a transaction that failed has given numbers to nothing.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ponder.poll import Poll
 from ponder.types import Budget, Sampling, Span, Trace
 
 Place = Literal["question", "thinking", "answer"]
@@ -33,6 +34,42 @@ class Conversation:
     """When its last question was asked."""
     turns: int
     """How many questions were asked in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """That a question was asked of several traces, and what came of it."""
+
+    traces: int
+    """How many."""
+    pool: int | None = None
+    """Thinking tokens for all of them together; None: each had its own budget."""
+    weigh: bool = False
+    """Whether a ballot weighed what its trace was sure of."""
+    poll: Poll | None = None
+    """Who said what, and what decided, as it was counted last; None before anybody answered."""
+    shown: int | None = None
+    """The trace whose text is the turn's: the winner, or one of them where nobody won. None until
+    all are over: then the turn has no text of its own."""
+
+    @property
+    def won(self) -> bool:
+        """Whether there is an answer."""
+        return self.shown is not None and self.poll is not None and self.poll.winner is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of several traces of a turn."""
+
+    number: int
+    """From 1 up, in the order in which they were asked."""
+    spans: tuple[Span, ...]
+    """Its text: the trace's, or as much as was written down of it."""
+    trace: Trace | None
+    """None where it never came to its end."""
+    folded: bool | None
+    """Whether somebody folded its thinking away; None if nobody chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +104,24 @@ class Turn:
     """What it failed with; empty if it did not."""
     folded: bool | None
     """Whether somebody folded its thinking away; None if nobody chose."""
+    vote: Vote | None = None
+    """How several traces voted on the answer; None where there was one."""
+    others: tuple[Candidate, ...] = ()
+    """The traces beside the one whose text is the turn's, by number."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All traces of a vote, by number; those of which nothing was written down are empty."""
+        if self.vote is None:
+            return ()
+        known = {one.number: one for one in self.others}
+        if self.vote.shown is not None:
+            own = Candidate(self.vote.shown, self.spans, self.trace, self.folded)
+            known[own.number] = own
+        return tuple(
+            known.get(number, Candidate(number, (), None, None))
+            for number in range(1, self.vote.traces + 1)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,15 @@ A step is never changed once it has been released: what follows is another step.
   channel one after the other; `runs` tells how they interleave, as a JSON list of
   `[channel, forced, characters]`, so that no text is stored twice. `runs` is NULL while the
   answer streams: then the fragments are the text.
-* fragment: text as it came. Only ever inserted, and deleted when the turn is over.
-* turn_text: the index. It holds which three characters occur in which part of which turn
-  (trigrams, so that words of any language are found by any part of them) and not where: that
-  keeps it smaller than the texts, and whoever searches looks at the text anyway.
+* fragment: text as it came. Only ever inserted, and deleted when the turn is over. `trace` is the
+  number of the trace that said it, where a turn has several; 0 where it has one.
+* candidate: a trace of a turn that has several, unless it is the one whose text is the turn's: that
+  is decided when all are over. `runs` as in a turn; `account` is NULL where it was never finished.
+  `vote` of a turn is JSON: how many traces there are and how they voted.
+* turn_text, candidate_text: the index. It holds which three characters occur in which part of
+  which turn (trigrams, so that words of any language are found by any part of them) and not where:
+  that keeps it smaller than the texts, also where many traces say much the same, and whoever
+  searches looks at the text anyway.
 """
 
 from __future__ import annotations
@@ -91,6 +96,45 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             VALUES ('delete', old.id, old.question, old.thinking, old.answer);
             INSERT INTO turn_text (rowid, question, thinking, answer)
             VALUES (new.id, new.question, new.thinking, new.answer);
+        END
+        """,
+    ),
+    (
+        "ALTER TABLE turn ADD COLUMN vote TEXT",
+        "ALTER TABLE fragment ADD COLUMN trace INTEGER NOT NULL DEFAULT 0",
+        """
+        CREATE TABLE candidate (
+            id INTEGER PRIMARY KEY,
+            turn INTEGER NOT NULL REFERENCES turn (id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            thinking TEXT NOT NULL,
+            answer TEXT NOT NULL,
+            odd TEXT,
+            runs TEXT NOT NULL,
+            finish TEXT,
+            answer_end TEXT,
+            account TEXT,
+            tokens BLOB,
+            folded INTEGER,
+            UNIQUE (turn, number)
+        )
+        """,
+        """
+        CREATE VIRTUAL TABLE candidate_text USING fts5 (
+            thinking, answer,
+            content = 'candidate', content_rowid = 'id', tokenize = 'trigram', detail = 'none'
+        )
+        """,
+        """
+        CREATE TRIGGER candidate_text_insert AFTER INSERT ON candidate BEGIN
+            INSERT INTO candidate_text (rowid, thinking, answer)
+            VALUES (new.id, new.thinking, new.answer);
+        END
+        """,
+        """
+        CREATE TRIGGER candidate_text_delete AFTER DELETE ON candidate BEGIN
+            INSERT INTO candidate_text (candidate_text, rowid, thinking, answer)
+            VALUES ('delete', old.id, old.thinking, old.answer);
         END
         """,
     ),

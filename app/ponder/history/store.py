@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ponder.errors import InputError
 from ponder.history import codec
-from ponder.history.records import Turn
+from ponder.history.records import Turn, Vote
 from ponder.history.shelf import Shelf
 from ponder.history.trouble import damaged
 from ponder.types import Budget, Sampling, Span, Trace
@@ -51,8 +51,11 @@ class History(Shelf):
         budget: Budget,
         sampling: Sampling,
         at: float,
+        vote: Vote | None = None,
     ) -> int:
         """Write down a question, before anything of its answer is there; gives its number.
+
+        `vote` says of how many traces it is asked, where these are several.
 
         Raises:
             InputError: there is no such conversation.
@@ -73,6 +76,7 @@ class History(Shelf):
                 "sampling": codec.flat(sampling),
                 "question": text,
                 "odd": codec.note({"question": odd} if odd else None),
+                "vote": codec.vote_column(vote),
             }
             made = db.execute(
                 f"INSERT INTO turn ({', '.join(values)}) VALUES (:{', :'.join(values)})", values
@@ -83,8 +87,10 @@ class History(Shelf):
             )
             return int(made.lastrowid or 0)
 
-    def append(self, turn: int, spans: Iterable[Span]) -> None:
+    def append(self, turn: int, spans: Iterable[Span], trace: int = 0) -> None:
         """Add text to a turn that streams. Only ever inserts: cheap, however long the turn is.
+
+        `trace` says which of several said it.
 
         Raises:
             InputError: there is no such turn, or it is over.
@@ -102,13 +108,61 @@ class History(Shelf):
             rows = []
             for offset, span in enumerate(pieces, 1):
                 text, odd = codec.held(span.text)
-                place = (turn, number + offset, span.channel.value, span.forced)
+                place = (turn, number + offset, trace, span.channel.value, span.forced)
                 rows.append((*place, text, codec.note(odd)))
             db.executemany(
-                "INSERT INTO fragment (turn, number, channel, forced, text, odd)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO fragment (turn, number, trace, channel, forced, text, odd)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
+
+    def finish_trace(self, turn: int, number: int, trace: Trace) -> None:
+        """Put one of several traces, finished, in the place of what was added of it.
+
+        Raises:
+            InputError: there is no such turn.
+        """
+        with self._writing() as db:
+            self._streaming(turn)  # for its error alone
+            self._stand(db, turn, number, trace.spans, trace)
+
+    def count(self, turn: int, vote: Vote) -> None:
+        """Write down how a vote stands.
+
+        Raises:
+            InputError: there is no such turn.
+        """
+        with self._writing() as db:
+            self._streaming(turn)  # for its error alone
+            columns = (codec.vote_column(vote), turn)
+            db.execute("UPDATE turn SET vote = ? WHERE id = ?", columns)
+
+    def finish_vote(self, turn: int, vote: Vote, traces: Mapping[int, Trace]) -> None:
+        """Write down how a vote came out: the trace that is shown becomes the turn's own.
+
+        Args:
+            turn: its number.
+            vote: with the trace that is shown.
+            traces: all of them, by number; those that are written down already stay as they are.
+
+        Raises:
+            InputError: there is no such turn.
+        """
+        with self._writing() as db:
+            self._streaming(turn)  # for its error alone
+            for number, trace in traces.items():
+                if number != vote.shown:
+                    self._stand(db, turn, number, trace.spans, trace)
+            if vote.shown is not None:
+                own = (turn, vote.shown)
+                db.execute(
+                    "UPDATE turn SET folded ="
+                    " (SELECT folded FROM candidate WHERE turn = ?1 AND number = ?2) WHERE id = ?1",
+                    own,
+                )
+                db.execute("DELETE FROM candidate WHERE turn = ? AND number = ?", own)
+                self.finish_turn(turn, traces[vote.shown])
+            self.count(turn, vote)
 
     def finish_turn(self, turn: int, trace: Trace) -> None:
         """Put the finished trace in the place of what was added.
@@ -132,18 +186,30 @@ class History(Shelf):
         with self._writing() as db:
             columns: dict[str, object] = {"error": codec.plain(message) or "It failed."}
             if self._streaming(turn):
-                columns |= codec.text_columns(self._question(turn), self._fragments(turn))
+                fragments = self._rows(turn)
+                for number in {row["trace"] for row in fragments} - {0}:
+                    self._stand(db, turn, number, codec.said_by(number, fragments))
+                spans = codec.said_by(0, fragments)
+                columns |= codec.text_columns(self._question(turn), spans)
             self._end(db, turn, columns)
 
-    def fold(self, turn: int, folded: bool | None) -> None:
+    def fold(self, turn: int, folded: bool | None, trace: int = 0) -> None:
         """Remember whether somebody folded the thinking of a turn away.
+
+        `trace` says of which of several; of one that is not over nothing is remembered.
 
         Raises:
             InputError: there is no such turn.
         """
         with self._writing() as db:
             self._streaming(turn)  # for its error alone
-            db.execute("UPDATE turn SET folded = ? WHERE id = ?", (folded, turn))
+            db.execute(
+                "UPDATE candidate SET folded = ? WHERE turn = ? AND number = ?",
+                (folded, turn, trace),
+            )
+            row = db.execute("SELECT vote FROM turn WHERE id = ?", (turn,)).fetchone()
+            if trace in (0, codec.shown(row)):
+                db.execute("UPDATE turn SET folded = ? WHERE id = ?", (folded, turn))
 
     # -- reading ------------------------------------------------------------------------
 
@@ -167,6 +233,27 @@ class History(Shelf):
         db.execute(f"UPDATE turn SET {names} WHERE id = :id", columns | {"id": turn})
         db.execute("DELETE FROM fragment WHERE turn = ?", (turn,))
 
+    def _stand(
+        self,
+        db: sqlite3.Connection,
+        turn: int,
+        number: int,
+        spans: Sequence[Span],
+        trace: Trace | None = None,
+    ) -> None:
+        """Make one of several traces a candidate, unless it is one."""
+        place = {"turn": turn, "number": number}
+        columns = place | codec.text_columns("", spans)
+        if trace is not None:
+            columns |= codec.trace_columns(trace)
+        names = ", ".join(columns)
+        db.execute(
+            f"INSERT INTO candidate ({names}) VALUES (:{', :'.join(columns)})"
+            " ON CONFLICT (turn, number) DO NOTHING",
+            columns,
+        )
+        db.execute("DELETE FROM fragment WHERE turn = :turn AND trace = :number", place)
+
     def _streaming(self, turn: int) -> bool:
         """Whether a turn is not over yet."""
         row = self._db.execute("SELECT runs IS NULL FROM turn WHERE id = ?", (turn,)).fetchone()
@@ -180,12 +267,16 @@ class History(Shelf):
         row = self._db.execute("SELECT question, odd FROM turn WHERE id = ?", (turn,)).fetchone()
         return codec.restored(row["question"], codec.odd_of(row).get("question", []))
 
-    def _fragments(self, turn: int) -> Sequence[Span]:
-        return codec.merged(codec.fragment_of(row) for row in self._rows(turn))
-
     def _turn(self, row: sqlite3.Row) -> Turn:
         try:
-            return codec.turn_of(row, self._rows(row["id"]) if row["runs"] is None else ())
+            fragments = self._rows(row["id"]) if row["runs"] is None else ()
+            return codec.turn_of(row, fragments, self._candidates_of(row))
         except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
             what = f"turn {row['id']} of conversation {row['conversation']} cannot be read"
             raise damaged(self._path, f"{what} ({error!r})") from error
+
+    def _candidates_of(self, row: sqlite3.Row) -> Sequence[sqlite3.Row]:
+        if row["vote"] is None:
+            return ()
+        rows = self._db.execute("SELECT * FROM candidate WHERE turn = ?", (row["id"],))
+        return rows.fetchall()
