@@ -39,7 +39,7 @@ SMOL_SECONDS ?= 450
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-votes bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate eval bank test-training screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-votes bench-history bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate eval bank test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ bench: $(STAMPS)/dev ## set up, then measure the engine and the chat
 
 bench-votes: $(STAMPS)/dev ## set up, then measure parallel traces: time and right answers
 	PYTHONPATH=tests $(BIN)/python -m bench.votes
+
+bench-history: $(STAMPS)/dev ## set up, then search a history of 10,000 conversations
+	PYTHONPATH=tests $(BIN)/python -m bench.history
 
 bench-library: $(STAMPS)/dev ## set up, then measure pull and bundle, and kill them (10 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.pull

@@ -332,11 +332,52 @@ def test_every_command_explains_itself(capfd: Capture, command: list[str]) -> No
 def test_numbers_complete_with_their_titles(kept: Path) -> None:
     import click
 
-    from ponder.cli.history import _complete
+    from ponder.cli.shelf import complete
 
     context = click.Context(click.Command("show"))
-    found = _complete(context, click.Argument(["word"]), "")
+    found = complete(context, click.Argument(["word"]), "")
     assert [(item.value, item.help) for item in found][2] == ("1", LONG)
-    assert [item.value for item in _complete(context, click.Argument(["word"]), "2")] == ["2"]
+    assert [item.value for item in complete(context, click.Argument(["word"]), "2")] == ["2"]
     kept.write_bytes(b"damaged")
-    assert _complete(context, click.Argument(["word"]), "") == []
+    assert complete(context, click.Argument(["word"]), "") == []
+
+
+def test_rename_pin_delete_and_restore(capfd: Capture, kept: Path) -> None:
+    out, err = said(capfd, "rename", "1", "a", "new\x1b", "name", "--json")
+    assert "1 is called 'a new" in err and "\x1b" not in err
+    assert json.loads(out)[0]["title"] == "a new\x1b name"
+    assert "Pinned 2 conversations." in said(capfd, "pin", "1", "2")[1]
+    rows = said(capfd)[0].splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["2", "1", "3"]
+    assert rows[1].endswith("* a new␛ name")
+    assert [one["pinned"] for one in json.loads(said(capfd, "unpin", "2", "--json")[0])] == [False]
+    out, err = said(capfd, "delete", "3", "1", "--yes", "--json")
+    assert "this undoes it: ponder history restore 3 1" in err
+    assert all(one["deleted"] for one in json.loads(out))
+    assert ids(kept) == [2]
+    assert "a new" in said(capfd, "search", "deleted")[0]
+    assert "Restored 1 conversation." in said(capfd, "restore", "1")[1]
+    assert ids(kept) == [1, 2]
+    assert "Restored 1 conversation." in said(capfd, "restore", "--all")[1]
+    assert "The trash is empty." in said(capfd, "restore", "--all")[1]
+
+
+def test_delete_for_good(capfd: Capture, kept: Path) -> None:
+    out, err = said(capfd, "delete", "1", "--for-good", "--yes", "--json")
+    assert "Deleted 1 conversation for good." in err
+    assert json.loads(out)[0]["title"] == LONG
+    assert "There is no conversation 1." in said(capfd, "restore", "1", code=2)[1]
+    said(capfd, "delete", "2", "--yes")
+    assert "Deleted 1 conversation for good." in said(capfd, "delete", "--trash", "--yes")[1]
+    assert "There is no conversation 2." in said(capfd, "show", "2", code=2)[1]
+    assert "--trash leaves nothing" in said(capfd, "delete", "3", "--trash", code=2)[1]
+
+
+def test_search_takes_filters(capfd: Capture, kept: Path) -> None:
+    assert "thinking:" in said(capfd, "search", "let me count", "--in", "thinking")[0]
+    assert said(capfd, "search", "let me count", "--in", "answer")[1] == "Nothing found.\n"
+    out, _ = said(capfd, "search", "model:qwen", "in:thinking", "--json")
+    assert json.loads(out) == []
+    out, _ = said(capfd, "search", "model:7b", "--in", "thinking")
+    assert [row.split()[0] for row in out.splitlines()[1:]] == ["3", "1"]
+    assert "answer, question, thinking" in said(capfd, "search", "x", "in:title", code=2)[1]

@@ -25,7 +25,7 @@ _COMMANDS = {
     "chat": "Open the chat screen; `ponder` alone does the same.",
     "ask": "Ask one question, and watch the model think within its budget.",
     "run": "Ask the questions of a file, under one pool of thinking or one deadline.",
-    "history": "List, show, search, export and delete conversations.",
+    "history": "List, show, search, export, rename, pin and delete conversations.",
     "models": "List the models that are here, and those that could be.",
     "fit": "See which models fit on this machine, where they go, and how fast they can be.",
     "pull": "Fetch a model from the hub, or what is missing of it, and check it.",

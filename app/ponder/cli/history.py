@@ -1,32 +1,36 @@
-"""`ponder history`: list, show, search, export and delete what was asked before.
+"""`ponder history`: list, show, search and export what was asked before.
 
 Reading makes no file: where there is no history it says so.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from ponder import paths
-from ponder.errors import InputError, PonderError, UnknownName
+from ponder.cli.keeping import COMMANDS
+from ponder.cli.shelf import (
+    NONE_YET,
+    chosen,
+    complete,
+    counted,
+    every_option,
+    many_argument,
+    opened,
+    resolved,
+)
+from ponder.errors import InputError, UnknownName
 from ponder.printable import safe
 
 if TYPE_CHECKING:
     from ponder.history.records import Conversation, Hit
-    from ponder.history.store import History
 
-_LAST = "last"
 _MODEL, _TITLE = 18, 12
 """Columns of a list in a terminal: most for a model, fewest for a title."""
-_NONE_YET = "There is no history yet."
 
 
 class _Group(click.Group):
@@ -41,31 +45,14 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _complete(
-    _ctx: click.Context, _param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Numbers of conversations, with their titles."""
-    from ponder.history.export import one_line
-
-    with contextlib.suppress(PonderError), _opened() as history:
-        return [
-            CompletionItem(str(entry.id), help=one_line(entry.title))
-            for entry in (history.conversations() if history else ())
-            if str(entry.id).startswith(incomplete)
-        ]
-    return []
-
-
 _no_thinking = click.option("--no-thinking", is_flag=True, help="Leave the thinking out.")
-_every = click.option("--all", "every", is_flag=True, help="All conversations.")
-_many = click.argument("words", metavar="ID...", nargs=-1, shell_complete=_complete)
 
 
 @click.group(
     name="history",
     cls=_Group,
     invoke_without_command=True,
-    help="""List, show, search, export and delete conversations.
+    help="""List, show, search, export, rename, pin and delete conversations.
 
     Without a command: the list. ID is a number of that list, or `last`.""",
 )
@@ -76,7 +63,10 @@ def app(ctx: click.Context) -> None:
         _list(as_json=False, limit=None)
 
 
-@app.command(name="list", help="List the conversations, the one asked last first.")
+@app.command(
+    name="list",
+    help="List the conversations: those that are pinned (*), then the one asked last first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A list of objects on stdout.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
 def list_(as_json: bool, limit: int | None) -> None:
@@ -90,7 +80,7 @@ def list_(as_json: bool, limit: int | None) -> None:
     The thinking is dimmed and ponder's own words in it are tinted; where there is no colour
     those are in ⟦⟧. --why adds what was decided on it, at which token."""
 )
-@click.argument("word", metavar="ID", shell_complete=_complete)
+@click.argument("word", metavar="ID", shell_complete=complete)
 @click.option("--json", "to_json", is_flag=True, help="One object on stdout, nothing left out.")
 @_no_thinking
 @click.option("--why", is_flag=True, help="Tell every decision on a budget, with its figures.")
@@ -99,8 +89,8 @@ def show(word: str, to_json: bool, no_thinking: bool, why: bool) -> None:
     from ponder.cli.retelling import print_head, print_turn, wrapped
     from ponder.history.export import as_json
 
-    with _opened() as history:
-        (conversation,) = _resolved(history, [word])
+    with opened() as history:
+        (conversation,) = resolved(history, [word])
         assert history is not None
         turns = history.turns(conversation.id)
     if to_json:
@@ -116,19 +106,34 @@ def show(word: str, to_json: bool, no_thinking: bool, why: bool) -> None:
     help="""Find WORDS in questions, answers and thinking, the newest first.
 
     All words must occur in a turn, in any case and in any part of a longer word. What the shell
-    keeps together by quotes is looked for as one phrase."""
+    keeps together by quotes is looked for as one phrase. Filters stand among the words:
+    model:NAME, in:thinking (question, answer), since:2026-10-01, before:2026-11, pinned, deleted
+    (what is in the trash); filters alone list conversations."""
 )
 @click.argument("words", nargs=-1, required=True)
+@click.option(
+    "--in",
+    "places",
+    type=click.Choice(["question", "thinking", "answer"]),
+    multiple=True,
+    help="Look only there; may be said twice.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A list of objects on stdout.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
 )
-def search(words: tuple[str, ...], as_json: bool, limit: int) -> None:
+def search(words: tuple[str, ...], places: tuple[str, ...], as_json: bool, limit: int) -> None:
     """See the command's help."""
-    query = " ".join(f'"{w}"' if " " in w and '"' not in w else w for w in words)
-    if not query.strip(' "'):
+    from ponder.history.query import read
+
+    said = [f'"{w}"' if " " in w and '"' not in w else w for w in words]
+    if not " ".join(said).strip(' "') and not places:
         raise InputError("There is nothing to search for.", "Try: ponder history search marbles")
-    with _opened() as history:
+    query = read(" ".join([*said, *(f"in:{place}" for place in places)]))
+    with opened() as history:
+        if not query.wanted.phrases:
+            _print_list(history.conversations(limit, query=query) if history else [], as_json)
+            return
         hits = history.search(query, limit) if history else []
     if as_json:
         from dataclasses import asdict
@@ -145,8 +150,8 @@ def search(words: tuple[str, ...], as_json: bool, limit: int) -> None:
 
     JSON is a list, and leaves nothing out: texts, tokens, budgets, sampling, account."""
 )
-@_many
-@_every
+@many_argument
+@every_option
 @click.option(
     "--format",
     "kind",
@@ -173,9 +178,9 @@ def export(
     target = None if output is None or str(output) == "-" else output
     if target is not None:
         document.check(target, force)
-    with _opened() as history:
-        chosen = _chosen(history, words, every)
-        read = [(entry, history.turns(entry.id)) for entry in chosen] if history else []
+    with opened() as history:
+        found = chosen(history, words, every)
+        read = [(entry, history.turns(entry.id)) for entry in found] if history else []
     if kind == "json":
         facts = [as_json(*pair, thinking=not no_thinking) for pair in read]
         text = json.dumps(facts, indent=1) + "\n"
@@ -185,103 +190,30 @@ def export(
         click.echo(text, nl=False)
         return
     document.write(target, text)
-    click.echo(f"Wrote {_counted(len(read))} to {safe(str(target))}.", err=True)
+    click.echo(f"Wrote {counted(len(read))} to {safe(str(target))}.", err=True)
 
 
-@app.command(help="Delete conversations with their traces. They cannot be brought back.")
-@_many
-@_every
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-def delete(words: tuple[str, ...], every: bool, yes: bool) -> None:
-    """See the command's help."""
-    from ponder.history.export import one_line
-
-    with _opened() as history:
-        chosen = _chosen(history, words, every)
-        if history is None or not chosen:
-            return
-        if not yes:
-            if not sys.stdin.isatty():
-                raise InputError(
-                    "Nothing was deleted: stdin is no terminal to ask on.",
-                    "Say --yes if you mean it.",
-                )
-            for entry in chosen:
-                click.echo(f"  {entry.id}  {one_line(entry.title)}", err=True)
-            if not click.confirm(f"Delete {_counted(len(chosen))}?", err=True):
-                click.echo("Nothing was deleted.", err=True)
-                return
-        count = history.delete(entry.id for entry in chosen)
-    click.echo(f"Deleted {_counted(count)}.", err=True)
-
-
-# -- which conversations ------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _opened() -> Iterator[History | None]:
-    """The history; None, and no file made, where there is none."""
-    if not paths.history_file().exists():
-        yield None
-        return
-    from ponder.history.store import History
-
-    with History(paths.history_file()) as history:
-        yield history
-
-
-def _chosen(history: History | None, words: Sequence[str], every: bool) -> list[Conversation]:
-    """What is named, or all of it.
-
-    Raises:
-        InputError: nothing is named, or something that is not there.
-    """
-    if every:
-        if words:
-            raise InputError("--all leaves nothing to name.", "Leave out --all, or the numbers.")
-        found = history.conversations() if history else []
-        if not found:
-            click.echo(_NONE_YET, err=True)
-        return found
-    if not words:
-        raise InputError("No conversation is named.", "`ponder history` lists them; or say --all.")
-    return _resolved(history, words)
-
-
-def _resolved(history: History | None, words: Sequence[str]) -> list[Conversation]:
-    """The conversations of these names, each once.
-
-    Raises:
-        InputError: one of them is not there.
-    """
-    found: dict[int, Conversation] = {}
-    for word in words:
-        if word != _LAST and not (word.isascii() and word.isdigit() and len(word) < 20):
-            raise InputError(
-                f"{word!r} is no number of a conversation.",
-                "`ponder history` lists them; `last` is the one asked last.",
-            )
-        latest = history.latest() if history else None
-        if history is None or latest is None:
-            raise InputError(f"There is no conversation {word}.", _NONE_YET)
-        entry = latest if word == _LAST else history.conversation(int(word))
-        found[entry.id] = entry
-    return list(found.values())
+for command in COMMANDS:
+    app.add_command(command)
 
 
 # -- printing -----------------------------------------------------------------------------
 
 
 def _list(as_json: bool, limit: int | None) -> None:
-    with _opened() as history:
+    with opened() as history:
         found = history.conversations(limit) if history else []
+    _print_list(found, as_json, NONE_YET)
+
+
+def _print_list(found: Sequence[Conversation], as_json: bool, none: str = "Nothing found.") -> None:
     if as_json:
         from dataclasses import asdict
 
         click.echo(json.dumps([asdict(entry) for entry in found], indent=1))
         return
     if not found:
-        click.echo(_NONE_YET, err=True)
+        click.echo(none, err=True)
         return
     from rich.cells import cell_len, set_cell_size
 
@@ -290,7 +222,13 @@ def _list(as_json: bool, limit: int | None) -> None:
 
     screen = wrapped()
     rows = [("id", "last asked", "turns", "model", "title")] + [
-        (str(e.id), when(e.updated), str(e.turns), one_line(e.model), one_line(e.title))
+        (
+            str(e.id),
+            when(e.updated),
+            str(e.turns),
+            one_line(e.model),
+            "* " * e.pinned + one_line(e.title),
+        )
         for e in found
     ]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
@@ -330,7 +268,3 @@ def _print_hits(hits: Sequence[Hit]) -> None:
             for start, end in hit.marks:
                 line.stylize("bold yellow", begin + start, begin + end)
             screen.print(line)
-
-
-def _counted(count: int) -> str:
-    return "1 conversation" if count == 1 else f"{count} conversations"

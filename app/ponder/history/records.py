@@ -34,6 +34,10 @@ class Conversation:
     """When its last question was asked."""
     turns: int
     """How many questions were asked in it."""
+    pinned: bool = False
+    """Whether it stands before all others."""
+    deleted: float | None = None
+    """When it was put into the trash; None where it is not in it."""
 
 
 @dataclass(frozen=True, slots=True)

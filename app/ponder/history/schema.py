@@ -6,6 +6,7 @@ A step is never changed once it has been released: what follows is another step.
   channel one after the other; `runs` tells how they interleave, as a JSON list of
   `[channel, forced, characters]`, so that no text is stored twice. `runs` is NULL while the
   answer streams: then the fragments are the text.
+  A conversation whose `deleted` is not NULL is in the trash, since then.
 * fragment: text as it came. Only ever inserted, and deleted when the turn is over. `trace` is the
   number of the trace that said it, where a turn has several; 0 where it has one.
 * candidate: a trace of a turn that has several, unless it is the one whose text is the turn's: that
@@ -137,6 +138,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             VALUES ('delete', old.id, old.thinking, old.answer);
         END
         """,
+    ),
+    (
+        "ALTER TABLE conversation ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE conversation ADD COLUMN deleted REAL",
+        "CREATE INDEX conversation_shelf ON conversation (pinned DESC, updated DESC, id DESC)",
+        "CREATE INDEX conversation_trash ON conversation (deleted) WHERE deleted IS NOT NULL",
+        # A search walks it from the newest turn on, stops when it has enough, and looks at no
+        # turn's row before it has to: a long text stands in most of them.
+        "CREATE INDEX turn_latest ON turn (asked DESC, id DESC, conversation, model)",
     ),
 )
 """Step n leads from version n to version n + 1; the version is SQLite's `user_version`."""

@@ -1,24 +1,29 @@
-"""The conversations of a history as they stand on a shelf: listed, found, renamed, deleted.
+"""The conversations of a history as they stand on a shelf: listed, found, renamed, pinned, put
+into the trash and taken out again.
 
-Knows the tables as far as a list needs them; what is in a turn, `store` knows.
+What is in the trash is nowhere shown, and nothing of it is lost, until it has been there for
+`KEPT` seconds: then the next conversation that begins, or the next one that is put there, ends
+it. Knows the tables as far as a list needs them; what is in a turn, `store` knows.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ponder.history import codec
 from ponder.history.access import LARGEST, Access
-from ponder.history.finding import Wanted, wanted
+from ponder.history.finding import Wanted
+from ponder.history.query import PLACES, Query, read
 from ponder.history.records import Conversation, Hit, Place
 from ponder.history.trouble import telling
 from ponder.types import Channel
 
-_CONVERSATION = """
-    SELECT id, title, model, system, created, updated,
-        (SELECT count(*) FROM turn WHERE conversation = conversation.id) AS turns
-    FROM conversation
+KEPT = 30 * 24 * 3600.0
+"""Seconds that the trash keeps a conversation."""
+_COLUMNS = """
+    c.id, c.title, c.model, c.system, c.created, c.updated,
+    (SELECT count(*) FROM turn WHERE conversation = c.id) AS turns, c.pinned, c.deleted
 """
 
 
@@ -35,105 +40,212 @@ class Shelf(Access):
             row = (codec.plain(title), self._known(conversation))
             db.execute("UPDATE conversation SET title = ? WHERE id = ?", row)
 
+    def pin(self, conversation: int, pinned: bool = True) -> None:
+        """Have a conversation stand before all others, or no longer.
+
+        Raises:
+            InputError: there is no such conversation.
+        """
+        with self._writing() as db:
+            row = (pinned, self._known(conversation))
+            db.execute("UPDATE conversation SET pinned = ? WHERE id = ?", row)
+
+    def trash(self, ids: Iterable[int], at: float) -> int:
+        """Put conversations into the trash; gives how many were not there yet.
+
+        Numbers that are not there are passed over: another ponder was faster.
+        """
+        known = [(at, number) for number in ids if 0 < number <= LARGEST]
+        with self._writing() as db:
+            moved = db.executemany(
+                "UPDATE conversation SET deleted = ? WHERE id = ? AND deleted IS NULL", known
+            ).rowcount
+        self.empty_trash(at - KEPT)
+        return max(moved, 0)
+
+    def restore(self, ids: Iterable[int]) -> int:
+        """Take conversations out of the trash; gives how many were in it."""
+        known = [(number,) for number in ids if 0 < number <= LARGEST]
+        with self._writing() as db:
+            moved = db.executemany(
+                "UPDATE conversation SET deleted = NULL WHERE id = ? AND deleted IS NOT NULL",
+                known,
+            ).rowcount
+        return max(moved, 0)
+
+    def empty_trash(self, before: float) -> int:
+        """Delete for good what was put into the trash before then; gives how many there were."""
+        with self._writing() as db:
+            gone = db.execute("DELETE FROM conversation WHERE deleted < ?", (before,)).rowcount
+        if gone:
+            self._wipe()
+        return gone
+
     def delete(self, ids: Iterable[int]) -> int:
-        """Delete conversations with all their turns; gives how many there were.
+        """Delete conversations for good, with all their turns; gives how many there were.
 
         Numbers that are not there are passed over: another ponder was faster.
         """
         known = {(number,) for number in ids if 0 < number <= LARGEST}
         with self._writing() as db:
             gone = db.executemany("DELETE FROM conversation WHERE id = ?", known).rowcount
-        with telling(self._path):
-            # Out of the log as well, unless somebody is just reading it.
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._wipe()
         return max(gone, 0)
 
     # -- reading ------------------------------------------------------------------------
 
-    def conversations(self, limit: int | None = None, offset: int = 0) -> list[Conversation]:
-        """Conversations, the one asked last first."""
+    def conversations(
+        self, limit: int | None = None, offset: int = 0, query: Query | None = None
+    ) -> list[Conversation]:
+        """Conversations: what is pinned, then the one asked last. Of a query, its filters count."""
+        asked = query or Query()
+        where, values = _of_conversation(asked)
+        tests, more = _of_turn(asked, dated=False)
+        if tests:
+            within = " AND ".join(["t.conversation = c.id", *tests])
+            where.append(f"EXISTS (SELECT 1 FROM turn AS t WHERE {within})")
+        for sign, moment in ((">=", asked.since), ("<", asked.before)):
+            if moment is not None:
+                where.append(f"c.updated {sign} ?")
+                more = [*more, moment]
         with self._reading() as db:
             rows = db.execute(
-                f"{_CONVERSATION} ORDER BY updated DESC, id DESC LIMIT ? OFFSET ?",
-                (-1 if limit is None else limit, offset),
+                f"SELECT {_COLUMNS} FROM conversation AS c WHERE {' AND '.join(where)}"
+                " ORDER BY c.pinned DESC, c.updated DESC, c.id DESC LIMIT ? OFFSET ?",
+                (*values, *more, -1 if limit is None else limit, offset),
             )
-            return [Conversation(*row) for row in rows]
+            return [_conversation(row) for row in rows]
 
     def conversation(self, conversation: int) -> Conversation:
-        """One conversation.
+        """One conversation, also one in the trash.
 
         Raises:
             InputError: there is none of that number; names those that are near.
         """
         with self._reading() as db:
-            self._known(conversation)
-            return Conversation(
-                *db.execute(f"{_CONVERSATION} WHERE id = ?", (conversation,)).fetchone()
-            )
+            return self._one(db, self._known(conversation))
 
     def latest(self) -> Conversation | None:
         """The conversation asked last, if there is any."""
-        return next(iter(self.conversations(1)), None)
+        with self._reading() as db:
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM conversation AS c WHERE c.deleted IS NULL"
+                " ORDER BY c.updated DESC, c.id DESC LIMIT 1"
+            ).fetchone()
+            return None if row is None else _conversation(row)
 
-    def search(self, query: str, limit: int = 50) -> list[Hit]:
+    def search(self, query: Query | str, limit: int = 50) -> list[Hit]:
         """Turns in which all words occur, newest first; words in double quotes belong together.
 
         A word is found in any part of a longer one, in capitals or not. Unfinished turns are
-        found as well. Nothing but blank space finds nothing.
+        found as well. No words find nothing, whatever the filters.
+
+        Raises:
+            InputError: a filter in the text has a value that it cannot have.
         """
-        look = wanted(query)
+        asked = read(query) if isinstance(query, str) else query
         hits: list[Hit] = []
-        if not look.phrases or limit < 1:
+        if not asked.wanted.phrases or limit < 1:
             return hits
         with self._reading() as db:
-            for turn in self._candidates(look):
-                row = db.execute(
-                    "SELECT conversation, question, thinking, answer, runs FROM turn WHERE id = ?",
-                    (turn,),
-                ).fetchone()
-                where, excerpt, marks = look.found(self._texts(turn, row))
+            for row in self._candidates(db, asked):
+                where, excerpt, marks = asked.wanted.found(self._texts(row, asked.places))
                 if not excerpt:
                     continue
-                found = db.execute(f"{_CONVERSATION} WHERE id = ?", (row["conversation"],))
-                hits.append(Hit(Conversation(*found.fetchone()), turn, where, excerpt, marks))
+                found = self._one(db, row["conversation"])
+                hits.append(Hit(found, row["id"], where, excerpt, marks))
                 if len(hits) == limit:
                     break
         return hits
 
     # -- inside -------------------------------------------------------------------------
 
+    def _wipe(self) -> None:
+        """What was deleted goes out of the log as well, unless somebody is just reading it."""
+        with telling(self._path):
+            if not self._db.in_transaction:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _one(self, db: sqlite3.Connection, number: int) -> Conversation:
+        rows = db.execute(f"SELECT {_COLUMNS} FROM conversation AS c WHERE c.id = ?", (number,))
+        return _conversation(rows.fetchone())
+
     def _rows(self, turn: int) -> list[sqlite3.Row]:
         rows = self._db.execute("SELECT * FROM fragment WHERE turn = ? ORDER BY number", (turn,))
         return rows.fetchall()
 
-    def _candidates(self, look: Wanted) -> Sequence[int]:
+    def _candidates(self, db: sqlite3.Connection, asked: Query) -> Iterator[sqlite3.Row]:
         """Turns that may hold what is wanted, newest first: those that stream, and the index's.
 
         What streams is not indexed yet; there are never many of those.
         """
-        if look.match:
-            narrowed = "id IN (SELECT rowid FROM turn_text WHERE turn_text MATCH ?)"
-            values = [look.match]
-        else:
-            parts = []
-            values = []
-            for likes in look.likes:
-                tests = [f"{c} LIKE ? ESCAPE '\\'" for c in ("question", "thinking", "answer")]
-                parts.append("(" + " OR ".join(tests * len(likes)) + ")")
-                values += [like for like in likes for _ in tests]
-            narrowed = " AND ".join(parts)
-        rows = self._db.execute(
-            f"SELECT id FROM turn WHERE runs IS NULL OR {narrowed} ORDER BY asked DESC, id DESC",
-            values,
+        narrowed, words = _narrowing(asked.wanted)
+        tests, values = _of_turn(asked, dated=True)
+        on_shelf, more = _of_conversation(asked)
+        texts = ", ".join(f"t.{place}" for place in asked.places)
+        yield from db.execute(
+            f"SELECT t.id, t.conversation, t.runs IS NULL AS streams, {texts}"
+            " FROM turn AS t JOIN conversation AS c ON c.id = t.conversation"
+            f" WHERE {' AND '.join([*tests, *on_shelf, narrowed])}"
+            " ORDER BY t.asked DESC, t.id DESC",
+            (*values, *more, *words),
         )
-        return [row[0] for row in rows]
 
-    def _texts(self, turn: int, row: sqlite3.Row) -> dict[Place, str]:
-        if row["runs"] is not None:
-            return {p: row[p] for p in ("question", "thinking", "answer")}
-        spans = [(r["channel"], r["text"]) for r in self._rows(turn)]
-        return {
-            "question": row["question"],
+    def _texts(self, row: sqlite3.Row, places: Sequence[Place]) -> dict[Place, str]:
+        if not row["streams"]:
+            return {place: row[place] for place in places}
+        spans = [(r["channel"], r["text"]) for r in self._rows(row["id"])]
+        texts: dict[Place, str] = {
             "thinking": "".join(text for channel, text in spans if channel == Channel.THOUGHT),
             "answer": "".join(text for channel, text in spans if channel == Channel.ANSWER),
         }
+        if "question" in places:
+            texts["question"] = row["question"]
+        return {place: texts[place] for place in places}
+
+
+def _conversation(row: sqlite3.Row) -> Conversation:
+    return Conversation(**{**dict(row), "pinned": bool(row["pinned"])})
+
+
+def _narrowing(look: Wanted) -> tuple[str, list[str]]:
+    """A test that every turn with these words passes, and every one that streams; its values.
+
+    With a plus before a column SQLite does not use that for finding rows, but walks the index of
+    the newest turns, which is quicker for words that are everywhere and no slower for others.
+    """
+    streaming = "SELECT id FROM turn WHERE runs IS NULL"
+    if look.match:
+        found = "SELECT rowid FROM turn_text WHERE turn_text MATCH ?"
+        return f"+t.id IN ({streaming} UNION ALL {found})", [look.match]
+    parts = []
+    values = []
+    for likes in look.likes:
+        tests = [f"t.{column} LIKE ? ESCAPE '\\'" for column in PLACES]
+        parts.append("(" + " OR ".join(tests * len(likes)) + ")")
+        values += [like for like in likes for _ in tests]
+    return f"(+t.id IN ({streaming}) OR {' AND '.join(parts)})", values
+
+
+def _of_turn(asked: Query, dated: bool) -> tuple[list[str], list[object]]:
+    """Tests of a turn."""
+    tests: list[str] = []
+    values: list[object] = []
+    for model in asked.models:
+        tests.append("instr(lower(t.model), lower(?))")
+        values.append(codec.plain(model))
+    if asked.places != PLACES and not asked.wanted.phrases:
+        tests.append("(" + " OR ".join(f"t.{place} != ''" for place in asked.places) + ")")
+    for sign, moment in ((">=", asked.since), ("<", asked.before)):
+        if dated and moment is not None:
+            tests.append(f"t.asked {sign} ?")
+            values.append(moment)
+    return tests, values
+
+
+def _of_conversation(asked: Query) -> tuple[list[str], list[object]]:
+    """Tests of a conversation."""
+    tests = ["c.deleted IS NOT NULL" if asked.deleted else "c.deleted IS NULL"]
+    if asked.pinned:
+        tests.append("c.pinned")
+    return tests, []

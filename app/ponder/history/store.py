@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ponder.errors import InputError
 from ponder.history import codec
 from ponder.history.records import Turn, Vote
-from ponder.history.shelf import Shelf
+from ponder.history.shelf import KEPT, Shelf
 from ponder.history.trouble import damaged
 from ponder.types import Budget, Sampling, Span, Trace
 
@@ -34,7 +34,8 @@ class History(Shelf):
     # -- writing ------------------------------------------------------------------------
 
     def new_conversation(self, title: str, model: str, system: str, at: float) -> int:
-        """Begin a conversation; gives its number."""
+        """Begin a conversation; gives its number. What was in the trash for long is deleted."""
+        self.empty_trash(at - KEPT)
         with self._writing() as db:
             made = db.execute(
                 "INSERT INTO conversation (title, model, system, created, updated)"
@@ -81,8 +82,9 @@ class History(Shelf):
             made = db.execute(
                 f"INSERT INTO turn ({', '.join(values)}) VALUES (:{', :'.join(values)})", values
             )
+            # Whoever asks in a conversation wants it, also out of the trash.
             db.execute(
-                "UPDATE conversation SET updated = max(updated, ?) WHERE id = ?",
+                "UPDATE conversation SET updated = max(updated, ?), deleted = NULL WHERE id = ?",
                 (at, conversation),
             )
             return int(made.lastrowid or 0)
