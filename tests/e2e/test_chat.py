@@ -200,7 +200,7 @@ def test_what_ends_a_thought_early_is_given_on_the_command_line(
     chat = open_chat("chat", "--within", "2m", "--stop", "confident:0,every=4")
     chat.until("within 2 min 00 s, stop confident:0,every=4")
     chat.send(QUESTION + "\r")
-    chat.until(lambda text: "boxed" in text and "converged" in text)
+    chat.until(lambda text: "[85]" in text and "converged" in text)
     (found,) = history(home, "show", "1")["turns"]
     assert (found["trace"]["finish"], found["trace"]["within"]) == ("converged", 120)
     assert found["trace"]["usage"]["probe"] > 0

@@ -152,9 +152,10 @@ async def test_html_is_shown_as_text() -> None:
         assert "</div>" in screen
 
 
-async def test_mathematics_keeps_its_backslashes() -> None:
+async def test_mathematics_keeps_its_backslashes_where_it_is_to_stay_latex() -> None:
     opener = Opener(answer=r"It is \( x_1 \) and \[ y \] and \boxed{42}, \*so\*.")
-    async with playing(staged(opener), opener, (120, 40)) as play:
+    tui = TuiSettings(latex=False)
+    async with playing(staged(opener, tui=tui), opener, (120, 40)) as play:
         await play.ask()
         assert r"It is \( x_1 \) and \[ y \] and \boxed{42}" in painted(play.app)
 

@@ -178,7 +178,7 @@ def app(
                 if wish is not None and wish.effort not in (None, "off"):
                     # Nobody asked for exactly so much, so nobody is told where it is less.
                     wanted = replace(wanted, cap=None)
-                _narrate(asked, opened, wanted, quiet)
+                _narrate(asked, opened, wanted, quiet, settings.tui.latex)
     except PonderError as error:
         if as_json:
             told = {"event": "error", "message": error.message, "hint": error.hint}
@@ -292,13 +292,15 @@ def _room(settings: Settings, wish: Wish | None, text: str) -> int | None:
     return max(wish.tokens, 0) + asked + (settings.budget.max_answer or _ANSWER) + _WORDS
 
 
-def _narrate(asked: Answering | Polling, opened: Assembled, budget: Budget, quiet: bool) -> None:
+def _narrate(
+    asked: Answering | Polling, opened: Assembled, budget: Budget, quiet: bool, latex: bool
+) -> None:
     from ponder.catalogue import catalogue
     from ponder.cli.narrator import Narrator
     from ponder.cli.pollster import Pollster
     from ponder.polling import Polling
 
-    narrator = Narrator(budget, quiet)
+    narrator = Narrator(budget, quiet, latex=latex)
     known = catalogue()
     if known.problem is not None:
         narrator.note(known.trouble)

@@ -15,6 +15,7 @@ from rich.text import Text as Styled
 from ponder.cli.terminal import Screen
 from ponder.events import Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 from ponder.explaining import words
+from ponder.mathematics.formulas import Flow
 from ponder.printable import safe
 from ponder.receipt import truth
 from ponder.types import Budget, BudgetChange, BudgetEvent, Channel, Span, Trace
@@ -32,10 +33,15 @@ class Narrator:
         budget: what was asked for, to say where it was not possible.
         quiet: print the answer and nothing else.
         clock: seconds, for batching.
+        latex: show formulas as Unicode, where a terminal shows them.
     """
 
     def __init__(
-        self, budget: Budget, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        budget: Budget,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        latex: bool = True,
     ) -> None:
         self._budget = budget
         self._quiet = quiet
@@ -48,6 +54,9 @@ class Narrator:
         self._marked = False
         self._blank = ""
         self._channel: Channel | None = None
+        self._forced = False
+        self._latex = latex
+        self._flow = Flow()
 
     def note(self, text: str) -> None:
         """A line of narration."""
@@ -102,17 +111,30 @@ class Narrator:
     def _write(self, span: Span) -> None:
         if span.channel is not self._channel:
             self._turn(span.channel)
-        console = self._out if span.channel is Channel.ANSWER else self._err
+        if span.forced is not self._forced:
+            self._put(self._flow.end())
+            self._forced = span.forced
+        console = self._console
         if self._quiet and console is self._err:
             return
-        colour = console.color_system is not None and not console.no_color
         text = safe(span.text)
-        if not colour:
-            text, style = self._bracketed(text, span.forced), ""
-        elif span.forced:
+        self._put(self._flow.feed(text) if self._latex and console.is_terminal else text)
+
+    @property
+    def _console(self) -> Screen:
+        return self._out if self._channel is Channel.ANSWER else self._err
+
+    def _put(self, text: str) -> None:
+        """Print text of the channel and the author that are at it."""
+        if not text:
+            return
+        console = self._console
+        if console.color_system is None or console.no_color:
+            text, style = self._bracketed(text, self._forced), ""
+        elif self._forced:
             style = "yellow"
         else:
-            style = "dim" if span.channel is Channel.THOUGHT else ""
+            style = "dim" if self._channel is Channel.THOUGHT else ""
         console.print(Styled(text, style=style), end="")
         self._last = text or self._last
 
@@ -133,6 +155,8 @@ class Narrator:
 
     def _turn(self, channel: Channel | None) -> None:
         """Leave one channel for the other, with an empty line between them."""
+        self._put(self._flow.end())
+        self._forced = False
         if self._marked and not (self._quiet and self._channel is Channel.THOUGHT):
             (self._out if self._channel is Channel.ANSWER else self._err).print("⟧", end="")
         self._marked, self._blank = False, ""

@@ -105,6 +105,9 @@ class TuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Thinking tokens that one press grants."""
     mouse: bool = True
     """Whether the mouse is listened to; false leaves selecting text to the terminal."""
+    latex: bool = True
+    """Show formulas as Unicode, here and where `ponder ask` writes to a terminal; what is copied or
+    exported keeps the LaTeX."""
     keys: dict[str, str] = {}
     """Keys by action, several with commas between them."""
 

@@ -6,7 +6,7 @@ obeyed, no link is opened by a click, HTML is shown as text.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
@@ -23,33 +23,41 @@ if TYPE_CHECKING:
 
 
 @cache
-def parser() -> MarkdownIt:
+def parser(latex: bool = True) -> MarkdownIt:
     r"""Markdown without HTML, and with backslashes kept: `\(` and `\[` are mathematics here.
 
     One for all pieces of all answers: to make one takes longer than to read a piece with it.
     """
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("gfm-like", {"html": False}).disable("escape")
+    from ponder.tui.widgets import formula
+
+    made = MarkdownIt("gfm-like", {"html": False}).disable("escape")
+    return formula.taught(made) if latex else made
 
 
 def prepare() -> None:
     """Import and compile what the first answer would have to wait for; on any thread."""
-    from textual.widgets import Markdown  # noqa: F401 - imported to have been imported
+    from ponder.tui.widgets import document  # noqa: F401 - imported to have been imported
 
-    parser().parse("www.example.org")
+    parser().parse("www.example.org $x$")
 
 
 class AnswerView(Vertical):
-    """Shows one answer."""
+    """Shows one answer.
 
-    def __init__(self) -> None:
+    Args:
+        latex: whether its formulas are shown as Unicode.
+    """
+
+    def __init__(self, latex: bool = True) -> None:
         super().__init__()
         self.display = False
+        self._parser = partial(parser, latex)
 
     async def write(self, span: Span) -> None:
         """Add a piece of it."""
-        from textual.widgets import Markdown
+        from ponder.tui.widgets.document import Document
 
         text = safe(span.text)
         last = self.children[-1] if self.children else None
@@ -58,12 +66,12 @@ class AnswerView(Vertical):
                 self.display = True
                 await self.mount(Static(Content(text.strip()), classes="forced"))
             return
-        if not isinstance(last, Markdown):
+        if not isinstance(last, Document):
             text = text.lstrip()
             if not text:
                 return
             self.display = True
-            last = Markdown(parser_factory=parser, open_links=False)
+            last = Document(parser_factory=self._parser, open_links=False)
             await self.mount(last)
         await last.append(text)
 

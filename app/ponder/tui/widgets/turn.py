@@ -62,7 +62,7 @@ class TurnView(Vertical):
             None if folded is None else not folded,
             floor,
         )
-        self._answer = AnswerView()
+        self._answer = AnswerView(settings.latex)
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
