@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponder.passages import Mark, Passages, Pivot, Step, passages
-from ponder.types import Channel, Span
+from ponder.types import Author, Channel, Span
 
 THOUGHT = """\
 Okay, I need 12 times 8. That is 96.
@@ -85,10 +85,11 @@ def test_steps_together_are_the_thought_and_begin_lines(pieces: list[tuple[str, 
 
 @given(PIECES)
 def test_passages_keep_every_word_and_its_author(pieces: list[tuple[str, bool]]) -> None:
-    spans = [Span(Channel.THOUGHT, text, forced) for text, forced in pieces]
+    whose = {False: Author.MODEL, True: Author.WAIT}
+    spans = [Span(Channel.THOUGHT, text, whose[forced]) for text, forced in pieces]
     found = passages([*spans, Span(Channel.ANSWER, "Wait, no.\n\nBut")])
-    said = [(char, span.forced) for span in spans for char in span.text]
-    assert [(c, s.forced) for p in found for s in p.spans for c in s.text] == said
+    said = [(char, span.author) for span in spans for char in span.text]
+    assert [(c, s.author) for p in found for s in p.spans for c in s.text] == said
     assert all(passage.text for passage in found)
 
 

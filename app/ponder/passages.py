@@ -269,7 +269,7 @@ def passages(spans: Iterable[Span]) -> list[Passage]:
             if at + start >= known.end(step):
                 step += 1
             end = min(len(span.text), known.end(step) - at)
-            cut[step].append(Span(span.channel, span.text[start:end], span.forced))
+            cut[step].append(Span(span.channel, span.text[start:end], span.author))
             start = end
         at += len(span.text)
     return [Passage(tuple(own), tuple(known.pivots(at))) for at, own in enumerate(cut)]

@@ -109,6 +109,23 @@ class Channel(StrEnum):
     ANSWER = "answer"
 
 
+class Author(StrEnum):
+    """Who put a piece of text there, and what for."""
+
+    MODEL = "model"
+    """The model: it was sampled."""
+    CLOSING = "closing"
+    """ponder: the words that end a thinking."""
+    WAIT = "wait"
+    """ponder: what stands in the place of a withdrawn end of thinking."""
+    LEAD_IN = "lead-in"
+    """ponder: what leads the model to its answer."""
+    USER = "user"
+    """A person."""
+    PONDER = "ponder"
+    """ponder: in a trace from before it was written down what for."""
+
+
 class Finish(StrEnum):
     """How the thinking ended: exactly one true word."""
 
@@ -241,8 +258,12 @@ class Span:
 
     channel: Channel
     text: str
-    forced: bool = False
-    """True where ponder put the words into the model's mouth."""
+    author: Author = Author.MODEL
+
+    @property
+    def forced(self) -> bool:
+        """Whether the words were put into the model's mouth."""
+        return self.author is not Author.MODEL
 
 
 @dataclass(frozen=True, slots=True)

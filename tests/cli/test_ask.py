@@ -47,7 +47,7 @@ def test_forced_words_are_bracketed_where_there_is_no_colour(
 ) -> None:
     assert run(["ask", "--seed", "1", "--budget", "20", QUESTION]) == 0
     err = capfd.readouterr().err
-    assert "⟦Considering the limited time" in err
+    assert "⟦closing: Considering the limited time" in err
     assert err.count("⟦") == err.count("⟧") == 1
 
 
@@ -89,7 +89,7 @@ def test_a_rule_that_is_none_is_refused(capfd: pytest.CaptureFixture[str], rule:
 def test_a_floor_makes_it_wait(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["ask", "--seed", "1", "--floor", "100", QUESTION]) == 0
     err = capfd.readouterr().err
-    assert "⟦Wait⟧" in err
+    assert "⟦wait: Wait⟧" in err
     used = int(err.partition("thinking ")[2].partition("/")[0])
     assert used >= 100
 
@@ -154,7 +154,7 @@ def test_json_is_one_event_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     text = [event["span"] for event in events if event["event"] == "text"]
     said = "".join(span["text"] for span in text)
     assert said == "".join(span["text"] for span in trace["spans"])
-    assert any(span["forced"] for span in text)
+    assert {span["author"] for span in text} == {"model", "closing"}
 
 
 def test_the_same_seed_says_the_same(capfd: pytest.CaptureFixture[str]) -> None:

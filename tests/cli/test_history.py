@@ -14,7 +14,7 @@ from history.traces import ANSWER, THOUGHT, trace
 from ponder import paths
 from ponder.cli import run
 from ponder.history.store import History
-from ponder.types import Budget, Sampling, Span
+from ponder.types import Author, Budget, Sampling, Span
 
 LONG = "How many marbles does Mia have now, after all that she bought and gave away last summer?"
 CHINESE = "为什么天空是蓝色的？请详细解释一下原因，谢谢你，模型，我很想知道这个问题的答案，请告诉我"
@@ -30,7 +30,8 @@ def kept() -> Path:
             turn = history.begin_turn(
                 number, f"{title}\nPlease.", "r1-7b", Budget(), Sampling(), 1.7e9 + at
             )
-            history.append(turn, [Span(THOUGHT, "Let me count."), Span(THOUGHT, "Wait", True)])
+            spans = [Span(THOUGHT, "Let me count."), Span(THOUGHT, "Wait", Author.WAIT)]
+            history.append(turn, spans)
             if at == 0:
                 history.finish_turn(turn, trace())
             if at == 2:
@@ -124,7 +125,7 @@ def test_a_conversation_is_shown(capfd: Capture, kept: Path) -> None:
     out, err = said(capfd, "show", "1")
     assert err == ""
     order = [
-        LONG, "Please.", "thinking:", "38 and 47 is 85.", "⟦Wait⟧", "answer:",
+        LONG, "Please.", "thinking:", "38 and 47 is 85.", "⟦wait: Wait⟧", "answer:",
         "The answer is **85**.", "thinking 257/320 tokens", "finish: closed",
     ]  # fmt: skip
     places = [out.index(words) for words in order]
@@ -149,12 +150,11 @@ def test_on_a_terminal_thinking_is_dim_and_ponders_words_are_tinted(
 ) -> None:
     out, _ = said(capfd, "show", "1")
     assert "\x1b[2m38 and 47 is 85.\x1b[0m" in out
-    assert "\x1b[33mWait\x1b[0m" in out
-    assert "⟦" not in out
+    assert "\x1b[33m⟦wait: Wait⟧\x1b[0m" in out
     assert "\nThe answer is **85**.\n" in out
     terminal.setenv("NO_COLOR", "1")
     out, _ = said(capfd, "show", "1")
-    assert "⟦Wait⟧" in out
+    assert "⟦wait: Wait⟧" in out
 
 
 def test_the_last_one_has_a_name(capfd: Capture, kept: Path) -> None:
@@ -167,7 +167,7 @@ def test_the_last_one_has_a_name(capfd: Capture, kept: Path) -> None:
 
 def test_what_is_unfinished_is_shown_as_far_as_it_is(capfd: Capture, kept: Path) -> None:
     out, _ = said(capfd, "show", "2")
-    assert "Let me count.⟦Wait⟧" in out
+    assert "Let me count.⟦wait: Wait⟧" in out
     assert "unfinished" in out
 
 

@@ -69,7 +69,7 @@ def test_a_question_is_thought_about_and_answered(home: Path) -> None:
     assert "everyday arithmetic" in shown
     assert "\x1b[2m" in shown  # the thinking is dimmed
     assert "\x1b[33m" in shown  # ponder's words are tinted
-    assert "⟦" not in shown
+    assert "⟦closing: Considering" in shown
     assert "/30 tokens" in shown
     assert shown.index("Considering") < shown.index("[85]") < shown.index("finish: cap")
 
@@ -78,7 +78,7 @@ def test_without_colour_nothing_is_coloured(home: Path) -> None:
     child = spawn(home, "ask", "--budget", "30", "--seed", "1", QUESTION, NO_COLOR="1")
     shown = finish(child)
     assert "\x1b[33m" not in shown
-    assert "⟦Considering" in shown
+    assert "⟦closing: Considering" in shown
 
 
 def test_a_dumb_terminal_is_served_plainly(home: Path) -> None:

@@ -18,7 +18,7 @@ from ponder.history import document
 from ponder.history.export import as_json, bracketed, markdown
 from ponder.history.records import Conversation, Turn
 from ponder.printable import safe
-from ponder.types import Budget, Finish, Sampling, Span, Trace
+from ponder.types import Author, Budget, Finish, Sampling, Span, Trace
 
 CONVERSATION = Conversation(3, "Mia's *marbles*", "r1-7b", "", 1.7e9, 1.7e9, 1)
 
@@ -52,7 +52,7 @@ def test_a_turn_as_markdown() -> None:
     assert text.startswith("# Mia's \\*marbles\\*\n\n`r1-7b` · 20")
     assert "> 38 + 47?" in text
     assert "<summary>Thinking: 257 of 320 tokens, closed by the model</summary>" in text
-    assert "38 and 47 is 85.\n⟦Wait⟧" in text
+    assert "38 and 47 is 85.\n⟦wait: Wait⟧" in text
     assert "\n\nThe answer is **85**.\n\n" in text
     receipt = text.rstrip("\n").rsplit("\n", 1)[1]
     assert "thinking 257/320 tokens" in receipt
@@ -141,17 +141,21 @@ def test_thought_after_an_answer_keeps_its_place() -> None:
 @pytest.mark.parametrize(
     ("spans", "shown"),
     [
-        ([("a ", False), ("b", True), (" c", False)], "a ⟦b⟧ c"),
-        ([("a", False), ("\n b ", True), ("c\n", True), ("d", False)], "a\n ⟦b c⟧\nd"),
-        ([(" ", True)], " "),
-        ([("", True)], ""),
-        ([("a a", True)], "⟦a a⟧"),
+        ([("a ", "model"), ("b", "wait"), (" c", "model")], "a ⟦wait: b⟧ c"),
+        (
+            [("a", "model"), ("\n b ", "closing"), ("c\n", "closing"), ("d", "model")],
+            "a\n ⟦closing: b c⟧\nd",
+        ),
+        ([("a", "user"), (" b", "wait")], "⟦user: a⟧ ⟦wait: b⟧"),
+        ([(" ", "lead-in")], " "),
+        ([("", "lead-in")], ""),
+        ([("a a", "ponder")], "⟦ponder: a a⟧"),
     ],
 )
 def test_ponders_words_are_bracketed_without_the_blanks(
-    spans: list[tuple[str, bool]], shown: str
+    spans: list[tuple[str, str]], shown: str
 ) -> None:
-    assert bracketed(Span(THOUGHT, text, forced) for text, forced in spans) == shown
+    assert bracketed(Span(THOUGHT, text, Author(name)) for text, name in spans) == shown
 
 
 @given(finished=traces, question=texts, budget=budgets, sampling=samplings)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from history.traces import THOUGHT, trace
+from history.traces import ANSWER, THOUGHT, trace
 from ponder.errors import HistoryError, PonderError
 from ponder.history import schema
 from ponder.history.store import History
 from ponder.history.trouble import Passing
-from ponder.types import Budget, Sampling, Span
+from ponder.types import Author, Budget, Sampling, Span
 
 
 @pytest.fixture
@@ -63,6 +63,33 @@ def test_a_new_file_has_the_newest_tables(path: Path) -> None:
 def test_an_empty_file_is_a_new_one(path: Path) -> None:
     path.touch()
     use_everything(path, filled(path))
+
+
+def test_traces_from_before_authors_were_told_apart(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        for statement in schema.MIGRATIONS[0]:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+        db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO conversation VALUES (1, 'Marbles', 'm', '', 0, 0)")
+        turn = "INSERT INTO turn (conversation, position, asked, model, budget, sampling, question"
+        runs = '[["thought",false,2],["thought",true,4],["answer",false,1]]'
+        db.execute(
+            f"{turn}, thinking, answer, runs)"
+            " VALUES (1, 0, 0, 'm', '{}', '{}', '?', 'HmWait', '5', ?)",
+            (runs,),
+        )
+        db.execute(f"{turn}) VALUES (1, 1, 0, 'm', '{{}}', '{{}}', '?')")
+        rows = [(2, 1, "thought", 0, "Hm", None), (2, 2, "thought", 1, "Wait", "[[3,0]]")]
+        db.executemany("INSERT INTO fragment VALUES (?, ?, ?, ?, ?, ?)", rows)
+    with History(path) as history:
+        over, streams = history.turns(1)
+        said = (Span(THOUGHT, "Hm"), Span(THOUGHT, "Wait", Author.PONDER))
+        assert over.spans == (*said, Span(ANSWER, "5"))
+        assert streams.spans == (said[0], Span(THOUGHT, "Wai\0", Author.PONDER))
+        history.append(2, [Span(ANSWER, "now", Author.LEAD_IN)])
+        assert history.turns(1)[1].spans[-1] == Span(ANSWER, "now", Author.LEAD_IN)
+    assert version(path) == len(schema.MIGRATIONS)
 
 
 def test_an_older_history_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ponder.types import (
     AnswerEnd,
     AppliedAdapter,
+    Author,
     Budget,
     BudgetChange,
     BudgetEvent,
@@ -22,7 +23,7 @@ THOUGHT, ANSWER = Channel.THOUGHT, Channel.ANSWER
 
 # With lone surrogates and NUL, which SQLite's text cannot hold.
 texts = st.text(st.characters(exclude_categories=()), max_size=40)
-spans = st.builds(Span, st.sampled_from(Channel), texts, st.booleans())
+spans = st.builds(Span, st.sampled_from(Channel), texts, st.sampled_from(Author))
 seconds = st.floats(allow_nan=False)
 counts = st.integers(min_value=0)
 events = st.builds(BudgetEvent, st.sampled_from(BudgetChange), counts, counts)
@@ -49,7 +50,7 @@ def trace(*parts: Span, budget: int | None = 320) -> Trace:
     """A trace of these spans; of a little arithmetic if there are none."""
     some = (
         Span(THOUGHT, "\n38 and 47 is 85.\n"),
-        Span(THOUGHT, "Wait", forced=True),
+        Span(THOUGHT, "Wait", Author.WAIT),
         Span(ANSWER, "\n\nThe answer is **85**.\n"),
     )
     return Trace(

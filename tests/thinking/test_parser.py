@@ -13,7 +13,7 @@ from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary
 from ponder.thinking.parser import Edge, TraceParser
 from ponder.thinking.protocol import resolve
-from ponder.types import Channel, Span
+from ponder.types import Author, Channel, Span
 from scripted import LABELLED, PLAIN, SPELLED, TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)
@@ -42,10 +42,10 @@ def single_bytes(text: bytes) -> list[Piece]:
     return [(token, VOCAB.piece(token)) for token in text]
 
 
-def read(parser: TraceParser, tokens: Iterable[Piece], forced: bool = False) -> list[Span]:
+def read(parser: TraceParser, tokens: Iterable[Piece], author: Author = Author.MODEL) -> list[Span]:
     spans = []
     for token, piece in tokens:
-        spans += parser.push(token, piece, forced)[0]
+        spans += parser.push(token, piece, author)[0]
     return spans + parser.flush()
 
 
@@ -122,35 +122,35 @@ def test_broken_bytes_read_like_a_whole_decode(
 @settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from((TAGGED, SPELLED)),
-    st.lists(st.tuples(st.binary(min_size=1, max_size=6), st.booleans()), max_size=8),
+    st.lists(st.tuples(st.binary(min_size=1, max_size=6), st.sampled_from(Author)), max_size=8),
 )
-def test_every_word_has_one_author(dialect: Dialect, said: list[tuple[bytes, bool]]) -> None:
+def test_every_word_has_one_author(dialect: Dialect, said: list[tuple[bytes, Author]]) -> None:
     parser = reader(dialect)
     spans = []
-    for part, forced in said:
+    for part, author in said:
         for token, piece in single_bytes(part):
-            spans += parser.push(token, piece, forced)[0]
+            spans += parser.push(token, piece, author)[0]
     spans += parser.flush()
     runs = [
-        (forced, b"".join(part for part, _ in run).decode("utf-8", "replace"))
-        for forced, run in groupby(said, key=lambda item: item[1])
+        (author, b"".join(part for part, _ in run).decode("utf-8", "replace"))
+        for author, run in groupby(said, key=lambda item: item[1])
     ]
     merged = [
-        (forced, "".join(span.text for span in run))
-        for forced, run in groupby(spans, key=lambda span: span.forced)
+        (author, "".join(span.text for span in run))
+        for author, run in groupby(spans, key=lambda span: span.author)
     ]
-    for at, (forced, run_text) in enumerate(runs):
+    for at, (author, run_text) in enumerate(runs):
         # The line breaks that open a channel are hidden, whoever wrote them.
         stripped = run_text.lstrip("\n")
-        runs[at] = (forced, stripped)
+        runs[at] = (author, stripped)
         if stripped:
             break
-    shown: list[tuple[bool, str]] = []
-    for forced, run_text in runs:
-        if run_text and shown and shown[-1][0] == forced:
-            shown[-1] = (forced, shown[-1][1] + run_text)
+    shown: list[tuple[Author, str]] = []
+    for author, run_text in runs:
+        if run_text and shown and shown[-1][0] is author:
+            shown[-1] = (author, shown[-1][1] + run_text)
         elif run_text:
-            shown.append((forced, run_text))
+            shown.append((author, run_text))
     assert merged == shown
 
 
@@ -159,8 +159,8 @@ def test_a_character_of_several_tokens_comes_out_once_and_whole(character: str) 
     parser = reader(TAGGED)
     *begun, last = single_bytes(character.encode())
     for token, piece in begun:
-        assert parser.push(token, piece, False) == ([], Edge.NONE)
-    assert parser.push(*last, False) == ([Span(THOUGHT, character)], Edge.NONE)
+        assert parser.push(token, piece) == ([], Edge.NONE)
+    assert parser.push(*last) == ([Span(THOUGHT, character)], Edge.NONE)
 
 
 def test_a_cut_inside_a_character_leaves_the_next_channel_clean() -> None:
@@ -176,19 +176,19 @@ def test_a_spelled_tag_cuts_inside_a_character_too() -> None:
 
 def test_forced_words_inside_a_character_begin_clean() -> None:
     parser = reader(TAGGED)
-    spans = parser.push(0, "€".encode()[:2], False)[0]
-    spans += parser.push(0, b"Time", True)[0]
-    assert spans == [Span(THOUGHT, "�"), Span(THOUGHT, "Time", forced=True)]
+    spans = parser.push(0, "€".encode()[:2])[0]
+    spans += parser.push(0, b"Time", Author.CLOSING)[0]
+    assert spans == [Span(THOUGHT, "�"), Span(THOUGHT, "Time", Author.CLOSING)]
 
 
 def test_the_end_closes_once_and_a_stray_one_is_hidden() -> None:
     parser = reader(TAGGED)
     end = pieces("</think>")[0]
-    assert parser.push(*end, False) == ([], Edge.CLOSED)
+    assert parser.push(*end) == ([], Edge.CLOSED)
     assert (parser.inside, parser.tag_tokens) == (False, 1)
-    assert parser.push(0, b"one ", False) == ([Span(ANSWER, "one ")], Edge.NONE)
-    assert parser.push(*end, False) == ([], Edge.NONE)
-    assert parser.push(0, b"two", False) == ([Span(ANSWER, "two")], Edge.NONE)
+    assert parser.push(0, b"one ") == ([Span(ANSWER, "one ")], Edge.NONE)
+    assert parser.push(*end) == ([], Edge.NONE)
+    assert parser.push(0, b"two") == ([Span(ANSWER, "two")], Edge.NONE)
 
 
 def test_a_stray_spelled_end_is_hidden() -> None:
@@ -198,15 +198,15 @@ def test_a_stray_spelled_end_is_hidden() -> None:
 
 def test_an_opening_tag_in_the_answer_thinks_again() -> None:
     parser = reader(TAGGED)
-    parser.push(*pieces("</think>")[0], False)
-    assert parser.push(*pieces("<think>")[0], False) == ([], Edge.OPENED)
+    parser.push(*pieces("</think>")[0])
+    assert parser.push(*pieces("<think>")[0]) == ([], Edge.OPENED)
     assert parser.inside
-    assert parser.push(0, b"\nhm", False) == ([Span(THOUGHT, "hm")], Edge.NONE)
+    assert parser.push(0, b"\nhm") == ([Span(THOUGHT, "hm")], Edge.NONE)
 
 
 def test_an_opening_tag_in_the_thought_is_hidden() -> None:
     parser = reader(TAGGED)
-    assert parser.push(*pieces("<think>")[0], False) == ([], Edge.NONE)
+    assert parser.push(*pieces("<think>")[0]) == ([], Edge.NONE)
     assert both(read(parser, pieces("\na", "<think>", "b", "</think>", "c"))) == ("ab", "c")
 
 
@@ -227,20 +227,20 @@ def test_the_end_of_a_turn_never_shows(dialect: Dialect, inside: bool) -> None:
 
 def test_half_a_tag_at_the_end_of_a_turn_was_only_text() -> None:
     parser = reader(SPELLED)
-    held = parser.push(0, b"so [/thi", False)[0]
+    held = parser.push(0, b"so [/thi")[0]
     assert not held  # a token is held back whole: it may have to be withdrawn whole
-    assert parser.push(*pieces("<eos>")[0], False) == ([Span(THOUGHT, "so [/thi")], Edge.NONE)
+    assert parser.push(*pieces("<eos>")[0]) == ([Span(THOUGHT, "so [/thi")], Edge.NONE)
     assert parser.flush() == []
 
 
 def test_half_a_tag_before_forced_words_keeps_its_author() -> None:
     parser = reader(SPELLED)
-    spans = parser.push(0, b"so ", False)[0] + parser.push(0, b"[/thi", False)[0]
-    spans += parser.push(0, b"Stop", True)[0]
+    spans = parser.push(0, b"so ")[0] + parser.push(0, b"[/thi")[0]
+    spans += parser.push(0, b"Stop", Author.CLOSING)[0]
     assert spans == [
         Span(THOUGHT, "so "),
         Span(THOUGHT, "[/thi"),
-        Span(THOUGHT, "Stop", forced=True),
+        Span(THOUGHT, "Stop", Author.CLOSING),
     ]
 
 
@@ -260,8 +260,8 @@ def test_a_spelled_tag_tells_its_tokens(tokens: list[str], tag_tokens: int) -> N
     parser = reader(SPELLED)
     *begun, last = pieces(*tokens)
     for token, piece in begun:
-        assert parser.push(token, piece, False)[1] is Edge.NONE
-    assert parser.push(*last, False)[1] is Edge.CLOSED
+        assert parser.push(token, piece)[1] is Edge.NONE
+    assert parser.push(*last)[1] is Edge.CLOSED
     assert parser.tag_tokens == tag_tokens
     assert not parser.inside
 
@@ -270,24 +270,24 @@ def test_a_spelled_tag_tells_its_tokens(tokens: list[str], tag_tokens: int) -> N
 def test_a_withdrawn_end_lets_the_thought_go_on(dialect: Dialect) -> None:
     parser = reader(dialect)
     end = single_bytes(TAG) if dialect is SPELLED else pieces(dialect.end)
-    spans, edge = parser.push(0, b"so", False)
+    spans, edge = parser.push(0, b"so")
     for token, piece in end:
-        more, edge = parser.push(token, piece, False)
+        more, edge = parser.push(token, piece)
         spans += more
     assert edge is Edge.CLOSED
     assert parser.tag_tokens == len(end)
     parser.reopen()
     assert parser.inside
-    spans += parser.push(0, b"\nWait", True)[0]
-    spans += parser.push(0, b" no", False)[0]
+    spans += parser.push(0, b"\nWait", Author.CLOSING)[0]
+    spans += parser.push(0, b" no")[0]
     for token, piece in end:
-        more, edge = parser.push(token, piece, False)
+        more, edge = parser.push(token, piece)
         spans += more
     assert edge is Edge.CLOSED
-    spans += parser.push(0, b"42", False)[0]
+    spans += parser.push(0, b"42")[0]
     assert spans == [
         Span(THOUGHT, "so"),
-        Span(THOUGHT, "\nWait", forced=True),
+        Span(THOUGHT, "\nWait", Author.CLOSING),
         Span(THOUGHT, " no"),
         Span(ANSWER, "42"),
     ]
@@ -295,9 +295,9 @@ def test_a_withdrawn_end_lets_the_thought_go_on(dialect: Dialect) -> None:
 
 def test_what_followed_a_withdrawn_tag_is_forgotten() -> None:
     parser = reader(SPELLED)
-    parser.push(0, b"[/think]" + "é".encode()[:1], False)
+    parser.push(0, b"[/think]" + "é".encode()[:1])
     parser.reopen()
-    assert parser.push(0, b"Wait", True)[0] == [Span(THOUGHT, "Wait", forced=True)]
+    assert parser.push(0, b"Wait", Author.CLOSING)[0] == [Span(THOUGHT, "Wait", Author.CLOSING)]
 
 
 @pytest.mark.parametrize(
@@ -333,9 +333,9 @@ def test_only_the_whole_label_is_hidden(answer: list[str], shown: str) -> None:
 
 def test_half_a_label_keeps_its_author() -> None:
     parser = reader(LABELLED)
-    parser.push(*pieces("<|im_start|>")[0], False)
-    spans = parser.push(0, b"ans", False)[0] + parser.push(0, b"\nFinal", True)[0]
-    assert spans == [Span(ANSWER, "ans"), Span(ANSWER, "\nFinal", forced=True)]
+    parser.push(*pieces("<|im_start|>")[0])
+    spans = parser.push(0, b"ans")[0] + parser.push(0, b"\nFinal", Author.CLOSING)[0]
+    assert spans == [Span(ANSWER, "ans"), Span(ANSWER, "\nFinal", Author.CLOSING)]
 
 
 def test_a_thought_has_no_label() -> None:
@@ -352,10 +352,10 @@ def test_a_prompt_that_shut_the_block_has_written_the_label() -> None:
 def test_the_closing_words_are_marked_as_forced() -> None:
     parser = reader(TAGGED)
     protocol = resolve(TAGGED, VOCAB)
-    spans = parser.push(0, b"so", False)[0]
+    spans = parser.push(0, b"so")[0]
     for token in protocol.cut_ids:
-        spans += parser.push(token, VOCAB.piece(token), True)[0]
-    spans += parser.push(0, b"42", False)[0]
+        spans += parser.push(token, VOCAB.piece(token), Author.CLOSING)[0]
+    spans += parser.push(0, b"42")[0]
     assert "".join(s.text for s in spans if s.forced) == "\n\nTime is up.\n"
     assert both(spans) == ("so\n\nTime is up.\n", "42")
     assert [s.text for s in spans if not s.forced] == ["so", "42"]

@@ -23,7 +23,7 @@ from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.tui import pump
 from ponder.tui.pump import Told
-from ponder.types import Budget, Channel, Finish, Sampling, Span
+from ponder.types import Author, Budget, Channel, Finish, Sampling, Span
 from scripted import SPELLED, TAGGED, TAGS
 
 TEMPLATE = "{% for m in messages %}<user>{{ m.content }}{% endfor %}<assistant>"
@@ -34,7 +34,7 @@ EVENTS = st.lists(
         st.builds(
             Text,
             st.just(1),
-            st.builds(Span, st.sampled_from(Channel), st.text(max_size=3), st.booleans()),
+            st.builds(Span, st.sampled_from(Channel), st.text(max_size=3), st.sampled_from(Author)),
             st.integers(0, 9),
         ),
         st.builds(Prefilled, st.just(1), st.integers(0, 9), st.just(9)),
@@ -44,9 +44,9 @@ EVENTS = st.lists(
 )
 
 
-def letters(events: Sequence[Told]) -> list[tuple[Channel, bool, str]]:
+def letters(events: Sequence[Told]) -> list[tuple[Channel, Author, str]]:
     return [
-        (e.span.channel, e.span.forced, char)
+        (e.span.channel, e.span.author, char)
         for e in events
         if isinstance(e, Text)
         for char in e.span.text

@@ -1,7 +1,7 @@
 """Events of one question as text: the thinking to stderr, the answer to stdout.
 
 So a terminal shows both, in order, and a pipe gets the answer alone. What ponder put into
-the model's mouth is tinted, or bracketed where there is no colour.
+the model's mouth is bracketed and named, and tinted where there are colours.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from itertools import groupby
 
 from rich.text import Text as Styled
 
-from ponder.cli.terminal import Screen
+from ponder.cli.terminal import FORCED, Screen
 from ponder.events import Event, Finished, Prefilled, Rebudgeted, Started, Text, Trimmed
 from ponder.explaining import words
 from ponder.mathematics.formulas import Flow
 from ponder.printable import safe
 from ponder.receipt import truth
-from ponder.types import Budget, BudgetChange, BudgetEvent, Channel, Span, Trace
+from ponder.types import Author, Budget, BudgetChange, BudgetEvent, Channel, Span, Trace
 
 _BATCH = 1 / 30
 """Seconds between writes: a write for every token would cost more than the token."""
@@ -51,10 +51,10 @@ class Narrator:
         self._spans: list[Span] = []
         self._wrote = 0.0
         self._last = ""
-        self._marked = False
+        self._marked: Author | None = None
         self._blank = ""
         self._channel: Channel | None = None
-        self._forced = False
+        self._author = Author.MODEL
         self._latex = latex
         self._flow = Flow()
 
@@ -88,8 +88,8 @@ class Narrator:
     def flush(self) -> None:
         """Write what was gathered."""
         spans, self._spans = self._spans, []
-        for (channel, forced), run in groupby(spans, lambda span: (span.channel, span.forced)):
-            self._write(Span(channel, "".join(span.text for span in run), forced))
+        for (channel, author), run in groupby(spans, lambda span: (span.channel, span.author)):
+            self._write(Span(channel, "".join(span.text for span in run), author))
         self._out.file.flush()
         self._err.file.flush()
         self._wrote = self._clock()
@@ -111,9 +111,9 @@ class Narrator:
     def _write(self, span: Span) -> None:
         if span.channel is not self._channel:
             self._turn(span.channel)
-        if span.forced is not self._forced:
+        if span.author is not self._author:
             self._put(self._flow.end())
-            self._forced = span.forced
+            self._author = span.author
         console = self._console
         if self._quiet and console is self._err:
             return
@@ -128,38 +128,40 @@ class Narrator:
         """Print text of the channel and the author that are at it."""
         if not text:
             return
-        console = self._console
-        if console.color_system is None or console.no_color:
-            text, style = self._bracketed(text, self._forced), ""
-        elif self._forced:
-            style = "yellow"
-        else:
+        if self._author is Author.MODEL:
             style = "dim" if self._channel is Channel.THOUGHT else ""
-        console.print(Styled(text, style=style), end="")
-        self._last = text or self._last
+            said = Styled().append(self._closed(), FORCED).append(text, style)
+        else:
+            said = Styled(self._bracketed(text, self._author), style=FORCED)
+        self._console.print(said, end="")
+        self._last = said.plain or self._last
 
-    def _bracketed(self, text: str, forced: bool) -> str:
-        """Forced words in brackets, blank space around them left outside."""
-        if not forced:
-            closing = "⟧" if self._marked else ""
-            text, self._marked, self._blank = closing + self._blank + text, False, ""
-            return text
+    def _bracketed(self, text: str, author: Author) -> str:
+        """Words that the model did not say in brackets, blank space around them left outside."""
+        closed = self._closed() if self._marked not in (None, author) else ""
         words = text.rstrip()
         if not words:
             self._blank += text
-            return ""
+            return closed
         start = len(words) - len(words.lstrip())
-        lead = self._blank + words[:start] + ("" if self._marked else "⟦")
-        self._marked, self._blank = True, text[len(words) :]
-        return lead + words[start:]
+        lead = self._blank + words[:start] + (f"⟦{author}: " if self._marked is None else "")
+        self._marked, self._blank = author, text[len(words) :]
+        return closed + lead + words[start:]
+
+    def _closed(self) -> str:
+        """The end of a bracket, if one is open, and the blank space that it kept."""
+        closed = ("" if self._marked is None else "⟧") + self._blank
+        self._marked, self._blank = None, ""
+        return closed
 
     def _turn(self, channel: Channel | None) -> None:
         """Leave one channel for the other, with an empty line between them."""
         self._put(self._flow.end())
-        self._forced = False
+        self._author = Author.MODEL
         if self._marked and not (self._quiet and self._channel is Channel.THOUGHT):
-            (self._out if self._channel is Channel.ANSWER else self._err).print("⟧", end="")
-        self._marked, self._blank = False, ""
+            console = self._out if self._channel is Channel.ANSWER else self._err
+            console.print(Styled("⟧", style=FORCED), end="")
+        self._marked, self._blank = None, ""
         if self._channel is Channel.THOUGHT and not self._quiet:
             self._err.print("" if self._last.endswith("\n") else "\n")
         elif self._channel is Channel.ANSWER:

@@ -10,9 +10,9 @@ from itertools import groupby
 
 from rich.text import Text
 
-from ponder.cli.terminal import Screen
+from ponder.cli.terminal import FORCED, Screen
 from ponder.explaining import account, trail
-from ponder.history.export import UNFINISHED, bracketed, fate_of, one_line, when
+from ponder.history.export import UNFINISHED, fate_of, named, one_line, when
 from ponder.history.records import Conversation, Turn, Vote
 from ponder.poll import tally, verdict
 from ponder.printable import safe
@@ -82,12 +82,9 @@ def _print_vote(screen: Screen, turn: Turn, vote: Vote, why: bool) -> None:
 
 
 def _print_spans(screen: Screen, spans: Sequence[Span], style: str) -> None:
-    if screen.color_system is None or screen.no_color:
-        screen.print(styled(safe(bracketed(spans)).strip("\n")))
-        return
     text = styled("")
-    for span in spans:
-        text.append(safe(span.text), "yellow" if span.forced else style)
+    for part, forced in named(spans):
+        text.append(safe(part), FORCED if forced else style)
     # Around it only: an empty line inside belongs to the text.
     begin = len(text.plain) - len(text.plain.lstrip("\n"))
     screen.print(text[begin : len(text.plain.rstrip("\n"))])

@@ -6,6 +6,9 @@ from typing import NoReturn
 
 from rich.console import Console
 
+FORCED = "yellow"
+"""The style of words that the model did not say."""
+
 
 class Screen(Console):
     """A rich console that leaves a closed pipe to whoever called it."""

@@ -23,6 +23,7 @@ from ponder.poll import Choice, Decision, Poll
 from ponder.types import (
     AnswerEnd,
     AppliedAdapter,
+    Author,
     Budget,
     BudgetChange,
     BudgetEvent,
@@ -92,8 +93,8 @@ def made(kind: type[T], values: dict[str, Any]) -> T:
 
 def merged(spans: Iterable[Span]) -> list[Span]:
     """Neighbours of one channel and one author as one span; empty ones left out."""
-    groups = groupby((s for s in spans if s.text), lambda span: (span.channel, span.forced))
-    return [Span(c, "".join(span.text for span in run), forced) for (c, forced), run in groups]
+    groups = groupby((s for s in spans if s.text), lambda span: (span.channel, span.author))
+    return [Span(c, "".join(span.text for span in run), author) for (c, author), run in groups]
 
 
 def text_columns(question: str, spans: Sequence[Span]) -> dict[str, object]:
@@ -104,7 +105,7 @@ def text_columns(question: str, spans: Sequence[Span]) -> dict[str, object]:
         columns[name], odd[name] = held("".join(s.text for s in spans if s.channel is channel))
     odd["question"] = held(question)[1]
     columns["odd"] = note({name: found for name, found in odd.items() if found})
-    columns["runs"] = dumped([[s.channel, s.forced, len(s.text)] for s in spans])
+    columns["runs"] = dumped([[s.channel, s.author, len(s.text)] for s in spans])
     return columns
 
 
@@ -181,17 +182,17 @@ def said_by(trace: int, fragments: Iterable[sqlite3.Row]) -> list[Span]:
 def fragment_of(row: sqlite3.Row) -> Span:
     """A span that was appended."""
     odd: Odd = json.loads(row["odd"]) if row["odd"] else []
-    return Span(Channel(row["channel"]), restored(row["text"], odd), bool(row["forced"]))
+    return Span(Channel(row["channel"]), restored(row["text"], odd), Author(row["author"]))
 
 
 def _spans(row: sqlite3.Row, odd: dict[str, Odd]) -> list[Span]:
     texts = {c: restored(row[name], odd.get(name, [])) for c, name in _COLUMN.items()}
     read = dict.fromkeys(_COLUMN, 0)
     spans = []
-    for name, forced, characters in json.loads(row["runs"]):
+    for name, author, characters in json.loads(row["runs"]):
         channel = Channel(name)
         start, read[channel] = read[channel], read[channel] + characters
-        spans.append(Span(channel, texts[channel][start : read[channel]], forced))
+        spans.append(Span(channel, texts[channel][start : read[channel]], _author(author)))
     return spans
 
 
@@ -216,6 +217,13 @@ def _vote(values: dict[str, Any]) -> Vote:
     stop = None if told["stop"] is None else Decision(told["stop"])
     poll = made(Poll, told | lists | {"choices": choices, "stop": stop})
     return made(Vote, values | {"poll": poll})
+
+
+def _author(written: str | bool) -> Author:
+    """An author; once it was only written down whether ponder was."""
+    if isinstance(written, bool):
+        return Author.PONDER if written else Author.MODEL
+    return Author(written)
 
 
 def _trace(row: sqlite3.Row, spans: tuple[Span, ...]) -> Trace:

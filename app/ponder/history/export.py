@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
@@ -18,7 +18,7 @@ from ponder.history.records import Candidate, Conversation, Turn, Vote
 from ponder.poll import said, tally, verdict
 from ponder.printable import safe
 from ponder.receipt import duration, fate, truth
-from ponder.types import Channel, Finish, Span, Trace
+from ponder.types import Author, Channel, Finish, Span, Trace
 
 UNFINISHED = "unfinished: ponder ended in the middle, or is still at it"
 """What is said of a turn without a trace and without an error."""
@@ -48,14 +48,23 @@ def one_line(text: str) -> str:
     return " ".join(safe(text).split())
 
 
-def bracketed(spans: Iterable[Span]) -> str:
-    """Spans as text, ponder's own words in ⟦⟧, blank space around them left outside."""
-    parts = []
-    for forced, run in groupby(spans, lambda span: span.forced):
+def named(spans: Iterable[Span]) -> Iterator[tuple[str, bool]]:
+    """Spans as text, each with whether it was forced: that in ⟦⟧, after a word for what it is.
+
+    Blank space around it is left outside of the brackets.
+    """
+    for author, run in groupby(spans, lambda span: span.author):
         text = "".join(span.text for span in run)
         words = text.strip()
-        parts.append(text.replace(words, f"⟦{words}⟧", 1) if forced and words else text)
-    return "".join(parts)
+        forced = author is not Author.MODEL
+        if forced and words:
+            text = text.replace(words, f"⟦{author}: {words}⟧", 1)
+        yield text, forced
+
+
+def bracketed(spans: Iterable[Span]) -> str:
+    """Spans as one text, as `named` has them."""
+    return "".join(text for text, _ in named(spans))
 
 
 def as_json(

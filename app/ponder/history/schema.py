@@ -4,7 +4,8 @@ A step is never changed once it has been released: what follows is another step.
 
 * conversation, turn: what was asked and said. `thinking` and `answer` are the texts of their
   channel one after the other; `runs` tells how they interleave, as a JSON list of
-  `[channel, forced, characters]`, so that no text is stored twice. `runs` is NULL while the
+  `[channel, author, characters]`, so that no text is stored twice; in turns from before step 4 the
+  author is a truth value, whether it was ponder. `runs` is NULL while the
   answer streams: then the fragments are the text.
   A conversation whose `deleted` is not NULL is in the trash, since then.
 * fragment: text as it came. Only ever inserted, and deleted when the turn is over. `trace` is the
@@ -147,6 +148,27 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # A search walks it from the newest turn on, stops when it has enough, and looks at no
         # turn's row before it has to: a long text stands in most of them.
         "CREATE INDEX turn_latest ON turn (asked DESC, id DESC, conversation, model)",
+    ),
+    (
+        "ALTER TABLE fragment RENAME TO fragment_before",
+        """
+        CREATE TABLE fragment (
+            turn INTEGER NOT NULL REFERENCES turn (id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            trace INTEGER NOT NULL,
+            channel TEXT NOT NULL,
+            author TEXT NOT NULL,
+            text TEXT NOT NULL,
+            odd TEXT,
+            PRIMARY KEY (turn, number)
+        ) WITHOUT ROWID
+        """,
+        """
+        INSERT INTO fragment (turn, number, trace, channel, author, text, odd)
+        SELECT turn, number, trace, channel, iif(forced, 'ponder', 'model'), text, odd
+        FROM fragment_before
+        """,
+        "DROP TABLE fragment_before",
     ),
 )
 """Step n leads from version n to version n + 1; the version is SQLite's `user_version`."""

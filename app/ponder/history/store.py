@@ -110,10 +110,10 @@ class History(Shelf):
             rows = []
             for offset, span in enumerate(pieces, 1):
                 text, odd = codec.held(span.text)
-                place = (turn, number + offset, trace, span.channel.value, span.forced)
+                place = (turn, number + offset, trace, span.channel.value, span.author.value)
                 rows.append((*place, text, codec.note(odd)))
             db.executemany(
-                "INSERT INTO fragment (turn, number, trace, channel, forced, text, odd)"
+                "INSERT INTO fragment (turn, number, trace, channel, author, text, odd)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )

@@ -15,7 +15,7 @@ from ponder.thinking.policies import Close, Extend, decide
 from ponder.thinking.probing import Looked, Probes
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scribe import Scribe
-from ponder.types import AnswerEnd, BudgetChange, Chunk, Figures, Finish
+from ponder.types import AnswerEnd, Author, BudgetChange, Chunk, Figures, Finish
 
 
 class Course:
@@ -147,7 +147,7 @@ class Course:
                 live.waits -= asked
                 if not live.parser.inside:
                     live.parser.reopen()
-                self._scribe.force(live, self._protocol.wait_ids, drop=drop, rest=rest)
+                self._scribe.force(live, self._protocol.wait_ids, Author.WAIT, drop=drop, rest=rest)
                 self._scribe.rebudget(live, BudgetChange.WITHDRAWN, figures=figures)
             case None:
                 return False
@@ -157,7 +157,7 @@ class Course:
         """End a thought where it stands; the answer follows."""
         self._probes.abandon(live)
         self._close(live, finish, now)
-        self._scribe.force(live, self._protocol.cut_ids, rest=rest)
+        self._scribe.force(live, self._protocol.cut_ids, Author.CLOSING, rest=rest)
 
     def _close(self, live: Live, finish: Finish, now: float) -> None:
         self._scribe.close(live, finish, now)
@@ -172,7 +172,9 @@ class Course:
             # A turn ended inside the thinking: the model meant to close it and answer.
             if not self.review(live, now, ending=True, think=think, drop=1, rest=rest):
                 self._close(live, Finish.CLOSED, now)
-                self._scribe.force(live, self._protocol.close_ids, drop=1, rest=rest)
+                self._scribe.force(
+                    live, self._protocol.close_ids, Author.CLOSING, drop=1, rest=rest
+                )
             return True
         if self._scribe.read(live, token, piece) is Edge.CLOSED:
             tag = live.parser.tag_tokens

@@ -11,7 +11,7 @@ import codecs
 from enum import Enum, auto
 
 from ponder.thinking.protocol import ThinkProtocol
-from ponder.types import Channel, Span
+from ponder.types import Author, Channel, Span
 
 
 class Edge(Enum):
@@ -33,7 +33,7 @@ class TraceParser:
     def __init__(self, protocol: ThinkProtocol, inside: bool) -> None:
         self._protocol = protocol
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._forced = False
+        self._author = Author.MODEL
         self._held: list[bytes] = []
         self._label = protocol.dialect.answer_label.encode()
         # A prompt that shut the block has written the label as well.
@@ -45,9 +45,11 @@ class TraceParser:
     @property
     def held(self) -> int:
         """Sampled tokens that may turn out to be the beginning of an end tag."""
-        return 0 if self._forced else len(self._held)
+        return len(self._held) if self._author is Author.MODEL else 0
 
-    def push(self, token: int, piece: bytes, forced: bool) -> tuple[list[Span], Edge]:
+    def push(
+        self, token: int, piece: bytes, author: Author = Author.MODEL
+    ) -> tuple[list[Span], Edge]:
         """Read one token; gives the text it completes, and what it did to the block."""
         protocol = self._protocol
         if token == protocol.end_id:
@@ -66,16 +68,16 @@ class TraceParser:
         if token in protocol.vocab.ends:
             return self.flush(), Edge.NONE
         spans = []
-        if forced != self._forced:
+        if author is not self._author:
             spans = self.flush()
-            self._forced = forced
+            self._author = author
         more, edge = self._spelled(piece) if protocol.end_text else (self._emit(piece), Edge.NONE)
         return spans + more, edge
 
     def extend(self, pieces: list[bytes]) -> list[Span]:
         """Read a run of sampled tokens that are no marks, where no tag is spelled out."""
-        spans = self.flush() if self._forced else []
-        self._forced = False
+        spans = self.flush() if self._author is not Author.MODEL else []
+        self._author = Author.MODEL
         return spans + self._emit(b"".join(pieces))
 
     def reopen(self) -> None:
@@ -144,4 +146,4 @@ class TraceParser:
         if not text:
             return []
         self._at_start = False
-        return [Span(Channel.THOUGHT if self.inside else Channel.ANSWER, text, self._forced)]
+        return [Span(Channel.THOUGHT if self.inside else Channel.ANSWER, text, self._author)]

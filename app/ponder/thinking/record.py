@@ -72,8 +72,8 @@ def _merged(spans: list[Span]) -> tuple[Span, ...]:
     merged: list[Span] = []
     for span in spans:
         last = merged[-1] if merged else None
-        if last and last.channel is span.channel and last.forced == span.forced:
-            merged[-1] = Span(span.channel, last.text + span.text, span.forced)
+        if last and last.channel is span.channel and last.author is span.author:
+            merged[-1] = Span(span.channel, last.text + span.text, span.author)
         else:
             merged.append(span)
     return tuple(merged)

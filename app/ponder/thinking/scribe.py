@@ -17,7 +17,17 @@ from ponder.thinking.parser import Edge
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.record import never_started
 from ponder.thinking.sequences import Sequences
-from ponder.types import AnswerEnd, BudgetChange, BudgetEvent, Channel, Chunk, Figures, Finish, Span
+from ponder.types import (
+    AnswerEnd,
+    Author,
+    BudgetChange,
+    BudgetEvent,
+    Channel,
+    Chunk,
+    Figures,
+    Finish,
+    Span,
+)
 
 
 class Scribe:
@@ -101,9 +111,9 @@ class Scribe:
 
     # -- tokens and text ----------------------------------------------------------------
 
-    def read(self, live: Live, token: int, piece: bytes, forced: bool = False) -> Edge:
+    def read(self, live: Live, token: int, piece: bytes, author: Author = Author.MODEL) -> Edge:
         """Read a booked token as text; gives what it did to the thinking block."""
-        spans, edge = live.parser.push(token, piece, forced)
+        spans, edge = live.parser.push(token, piece, author)
         self.tell(live, spans)
         return edge
 
@@ -121,12 +131,15 @@ class Scribe:
         live.pieces.clear()
         self.tell(live, spans)
 
-    def force(self, live: Live, ids: tuple[int, ...], drop: int = 0, rest: int = 0) -> None:
+    def force(
+        self, live: Live, ids: tuple[int, ...], author: Author, drop: int = 0, rest: int = 0
+    ) -> None:
         """Put tokens into the trace, after withdrawing the last `drop` sampled ones.
 
         Args:
             live: the trace.
             ids: what to put there.
+            author: what for. What follows the end of the thinking leads in the answer.
             drop: sampled tokens of the trace that they replace.
             rest: tokens that the engine sampled after those, and that never entered the trace.
         """
@@ -137,12 +150,15 @@ class Scribe:
         self.forcings += 1
         for token in ids:
             self.book(live, token, Account.FORCED)
-            self.read(live, token, self._protocol.vocab.piece(token), forced=True)
+            if self.read(live, token, self._protocol.vocab.piece(token), author) is Edge.CLOSED:
+                author = Author.LEAD_IN
 
     def lead(self, live: Live, drop: int, rest: int) -> None:
         """No answer came: lead the model to one, with what was set aside for it."""
         live.last_resort = LAST_RESORT
-        self.force(live, self._protocol.lead(live.request.boxed), drop=drop, rest=rest)
+        self.force(
+            live, self._protocol.lead(live.request.boxed), Author.LEAD_IN, drop=drop, rest=rest
+        )
 
     # -- telling ------------------------------------------------------------------------
 

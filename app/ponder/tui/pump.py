@@ -149,7 +149,7 @@ def merged(events: Iterable[Told]) -> list[Told]:
         at = last.get(event.question, -1)
         match event, result[at] if at >= 0 else None:
             case Text(span=Span() as new), Text(span=Span() as old) if (
-                new.channel is old.channel and new.forced == old.forced
+                new.channel is old.channel and new.author is old.author
             ):
                 texts[at].append(new.text)
                 result[at] = event
@@ -163,7 +163,7 @@ def merged(events: Iterable[Told]) -> list[Told]:
     for at, parts in texts.items():
         event = result[at]
         if isinstance(event, Text) and len(parts) > 1:
-            span = Span(event.span.channel, "".join(parts), event.span.forced)
+            span = Span(event.span.channel, "".join(parts), event.span.author)
             result[at] = Text(event.question, span, event.think_tokens, event.answer_tokens)
     return result
 

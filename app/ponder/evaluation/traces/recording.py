@@ -173,7 +173,7 @@ class Recorder:
         token, piece = chunk.tokens[0], chunk.pieces[0]
         watched.think += 1
         watched.tail = (watched.tail + piece)[-landing.TAIL :]
-        watched.parser.push(token, piece, False)
+        watched.parser.push(token, piece)
         if watched.parser.held:
             return  # half an end tag is no place to stop at
         sentence = landing.ends(watched.tail, piece)
