@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from operator import and_
 
 from hypothesis import strategies as st
 
@@ -102,20 +103,28 @@ def keeps_its_promises(
     else:
         assert usage.think <= trace.budget  # I1
         if budget.cap is not None:
-            assert trace.budget <= budget.cap + sum(e.tokens for e in trace.budget_events)
+            granted = sum(e.tokens for e in trace.budget_events)
+            assert trace.budget <= max(budget.cap, usage.kept) + granted
         block = _block(trace, protocol)
         forced = block.count(True)
-        assert len(block) - forced <= trace.budget  # I2: what was sampled in the block,
+        written = sum(trace.user[: len(block)])
+        # I2: what was sampled in the block,
+        assert len(block) - forced - written <= trace.budget
         closing = max(len(protocol.cut_ids), len(protocol.close_ids))
         waits = [e.change for e in trace.budget_events].count(BudgetChange.WITHDRAWN)
+        begun = [e.figures for e in trace.budget_events if e.change is BudgetChange.BEGUN]
+        closing += sum(int(figures["forced"]) for figures in begun)
         assert forced <= closing + waits * len(protocol.wait_ids)  # and what was forced into it
 
     opened, closed = _blocks(trace, protocol, inside=trace.budget is not None)
     assert opened == closed  # I3
     assert trace.answer  # I4
     assert usage.prompt + len(trace.tokens) <= n_ctx  # I5: the last one stays pending
-    assert usage.think + usage.answer + usage.forced == len(trace.tokens)  # I6
-    assert usage.forced == sum(trace.forced)
+    spent = usage.think + usage.answer + usage.forced + usage.user
+    assert spent == len(trace.tokens)  # I6
+    assert (usage.forced, usage.user) == (sum(trace.forced), sum(trace.user))
+    assert not any(map(and_, trace.forced, trace.user))
+    assert usage.kept <= usage.think
     ends = {AnswerEnd.STOP, AnswerEnd.LIMIT, AnswerEnd.CONTEXT}
     assert trace.answer_end in (ends if budget.within is None else ends | {AnswerEnd.DEADLINE})
     assert (trace.finish is Finish.DEADLINE) <= (budget.within is not None)

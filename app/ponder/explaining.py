@@ -16,6 +16,7 @@ _PLAIN = {
     BudgetChange.ANSWER_NOW: "the answer was asked for",
     BudgetChange.EXTEND: "more was asked for, and the context had no room for it",
     BudgetChange.WAIT: 'its next end is to become "Wait", as was asked',
+    BudgetChange.BEGUN: "it began with the thinking of an earlier trace, edited",
     BudgetChange.WITHDRAWN: 'its end was withdrawn and became "Wait"',
     BudgetChange.UNTHINKING: "too little to think with: it answers at once",
     BudgetChange.DEADLINE: "the time that is left was reckoned",
@@ -72,6 +73,9 @@ def words(event: BudgetEvent) -> str:
     match event.change, event.figures:
         case BudgetChange.EXTEND, _ if event.tokens:
             return f"{_tokens(event.tokens)} more were granted, as was asked"
+        case BudgetChange.BEGUN, {"kept": kept, "forced": forced, "written": written}:
+            ours = f", {_tokens(forced)} of ponder's" if forced else ""
+            return f"{plain}: {_tokens(kept)} kept{ours}, {_tokens(written)} written by you"
         case BudgetChange.WITHDRAWN, {"floor": floor, **rest}:
             return f"{plain}: the floor is {_tokens(floor)}{_stalled(rest)}"
         case BudgetChange.WITHDRAWN, {"asked": _}:
@@ -128,8 +132,9 @@ def words(event: BudgetEvent) -> str:
 def account(usage: Usage) -> str:
     """Where the tokens and the seconds of a trace went."""
     tokens = [
-        f"think {usage.think:,}",
+        f"think {usage.think:,}" + (f" ({usage.kept:,} kept)" if usage.kept else ""),
         f"forced {usage.forced:,}",
+        *((f"yours {usage.user:,}",) if usage.user else ()),
         f"probe {usage.probe:,}",
         f"answer {usage.answer:,}",
         f"wasted {usage.wasted:,}",

@@ -18,8 +18,9 @@ from ponder.engines.base import Engine
 from ponder.equality.forms import normal
 from ponder.errors import EngineError, PonderError
 from ponder.events import Event, Finished
+from ponder.thinking.beginning import Beginning
 from ponder.thinking.learned import Learned
-from ponder.thinking.live import Request
+from ponder.thinking.live import NOTHING, Request
 from ponder.thinking.pool import Terms
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
@@ -124,16 +125,31 @@ class Runner:
         self._thread.start()
 
     def submit(
-        self, prompt: tuple[int, ...], budget: Budget, sampling: Sampling, boxed: bool = False
+        self,
+        prompt: tuple[int, ...],
+        budget: Budget,
+        sampling: Sampling,
+        boxed: bool = False,
+        beginning: Beginning = NOTHING,
+        revisable: bool = False,
     ) -> Stream:
-        """Ask; returns at once.
+        """Ask; returns at once. What the arguments mean says `Request`.
 
         Raises:
             InputError: a bad budget, or a prompt that is too long.
             EngineError: the runner is closed.
         """
         stream = Stream(self, self.number())
-        self.ask(stream, (Request(stream.question, prompt, budget, sampling, boxed),))
+        request = Request(
+            stream.question,
+            prompt,
+            budget,
+            sampling,
+            boxed,
+            beginning=beginning,
+            revisable=revisable,
+        )
+        self.ask(stream, (request,))
         return stream
 
     def number(self) -> int:

@@ -16,6 +16,8 @@ from typing import TypeVar
 from ponder.errors import PromptTooLong
 from ponder.events import Event, Finished, Trimmed
 from ponder.runner import Runner, Stream
+from ponder.thinking.beginning import Beginning
+from ponder.thinking.live import NOTHING
 from ponder.thinking.template import ChatTemplate, without_thinking
 from ponder.types import AnswerEnd, AppliedAdapter, Budget, Message, Sampling
 
@@ -59,14 +61,31 @@ class Session:
         ]
         return self.template.tokens(bare, self._today())
 
-    def ask(self, text: str, budget: Budget, sampling: Sampling) -> Answering:
+    def ask(
+        self,
+        text: str,
+        budget: Budget,
+        sampling: Sampling,
+        beginning: Beginning = NOTHING,
+        revisable: bool = False,
+    ) -> Answering:
         """Ask the next question; it is remembered once it is answered.
+
+        Args:
+            text: the question.
+            budget: how long it may think, what it begins with included.
+            sampling: how its tokens are drawn.
+            beginning: what its thinking begins with.
+            revisable: whether somebody may want to go on from a part of its thinking.
 
         Raises:
             InputError: a bad budget, or no room in the context.
         """
         stream, left_out = self.put(
-            text, lambda prompt, boxed: self.runner.submit(prompt, budget, sampling, boxed)
+            text,
+            lambda prompt, boxed: self.runner.submit(
+                prompt, budget, sampling, boxed, beginning, revisable
+            ),
         )
         return Answering(self, stream, text, left_out)
 

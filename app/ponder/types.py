@@ -179,6 +179,8 @@ class BudgetChange(StrEnum):
     """Somebody granted more thinking."""
     WAIT = "wait"
     """Somebody asked that the next end of thinking be withdrawn."""
+    BEGUN = "begun"
+    """It began with the thinking of an earlier trace, edited."""
     WITHDRAWN = "withdrawn"
     """An end of thinking was withdrawn and became "Wait"."""
     UNTHINKING = "unthinking"
@@ -273,11 +275,15 @@ class Usage:
     prompt: int = 0
     """Tokens of the prompt, cached ones included."""
     cached: int = 0
-    """Prompt tokens that needed no decoding."""
+    """Tokens of the prompt, and of what the thinking began with, that needed no decoding."""
     think: int = 0
     """Sampled by the model while it thought, its own end of thinking included."""
     forced: int = 0
     """Put in by ponder: closing words, "Wait", answer lead-ins."""
+    user: int = 0
+    """Written by a person: the end of an edited beginning, hints."""
+    kept: int = 0
+    """Of `think`, those that an earlier trace had sampled, which this one went on from."""
     probe: int = 0
     """Spent on looking ahead, sampled or forced; never part of the trace."""
     answer: int = 0
@@ -298,7 +304,7 @@ class Usage:
     @property
     def sampled(self) -> int:
         """All tokens that were sampled for this sequence, withdrawn ones included."""
-        return self.think + self.answer + self.wasted
+        return self.think - self.kept + self.answer + self.wasted
 
     @property
     def tokens_per_second(self) -> float:
@@ -339,6 +345,8 @@ class Trace:
     """Seconds it had from the asking to its last token; None: as many as it liked."""
     confidence: float | None = None
     """Geometric mean probability of its thinking tokens; None where nobody asked for it."""
+    user: tuple[bool, ...] = ()
+    """For each token, whether a person wrote it; empty where none did."""
 
     @property
     def thought(self) -> str:

@@ -13,6 +13,8 @@ from ponder.errors import BudgetError, EngineError, InputError, PromptTooLong
 from ponder.events import Event, Finished, Started, Text, Trimmed
 from ponder.runner import Runner, Stream
 from ponder.session import Session, fresh_seed
+from ponder.thinking.beginning import Beginning
+from ponder.thinking.live import NOTHING
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.types import AnswerEnd, Budget, Message, Sampling, Trace
@@ -233,10 +235,16 @@ class Seen(Runner):
         super().__init__(engine, resolve(TAGGED, VOCAB))
 
     def submit(
-        self, prompt: tuple[int, ...], budget: Budget, sampling: Sampling, boxed: bool = False
+        self,
+        prompt: tuple[int, ...],
+        budget: Budget,
+        sampling: Sampling,
+        boxed: bool = False,
+        beginning: Beginning = NOTHING,
+        revisable: bool = False,
     ) -> Stream:
         self.boxed.append(boxed)
-        return super().submit(prompt, budget, sampling, boxed)
+        return super().submit(prompt, budget, sampling, boxed, beginning, revisable)
 
 
 @pytest.mark.parametrize(

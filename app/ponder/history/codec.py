@@ -134,7 +134,8 @@ def trace_columns(trace: Trace) -> dict[str, object]:
                 "sampling": asdict(trace.sampling),
                 "events": [asdict(event) for event in trace.budget_events],
                 "adapters": [asdict(adapter) for adapter in trace.adapters],
-                "forced": [[flag, len(list(run))] for flag, run in groupby(trace.forced)],
+                "forced": _runs(trace.forced),
+                "user": _runs(trace.user),
             }
         ),
         "tokens": _packed(trace.tokens),
@@ -235,7 +236,9 @@ def _trace(row: sqlite3.Row, spans: tuple[Span, ...]) -> Trace:
     return Trace(
         spans=spans,
         tokens=_unpacked(row["tokens"]),
-        forced=tuple(flag for flag, count in account["forced"] for _ in range(count)),
+        forced=_flags(account["forced"]),
+        # Traces that were written before anybody could write into one have no such list.
+        user=_flags(account.get("user", ())),
         finish=Finish(row["finish"]),
         answer_end=AnswerEnd(row["answer_end"]),
         last_resort=account["last_resort"],
@@ -248,6 +251,14 @@ def _trace(row: sqlite3.Row, spans: tuple[Span, ...]) -> Trace:
         # Traces that were written before there were any have no such list.
         adapters=tuple(made(AppliedAdapter, one) for one in account.get("adapters", ())),
     )
+
+
+def _runs(flags: Sequence[bool]) -> list[tuple[bool, int]]:
+    return [(flag, len(list(run))) for flag, run in groupby(flags)]
+
+
+def _flags(runs: Iterable[tuple[bool, int]]) -> tuple[bool, ...]:
+    return tuple(flag for flag, count in runs for _ in range(count))
 
 
 def _packed(tokens: Sequence[int]) -> bytes:

@@ -19,6 +19,7 @@ class Account(StrEnum):
 
     THINK = "think"
     FORCED = "forced"
+    USER = "user"
     PROBE = "probe"
     ANSWER = "answer"
     WASTED = "wasted"

@@ -113,9 +113,9 @@ def edge(at: int) -> float:
 def thinking_of(trace: Trace) -> tuple[int, bool] | None:
     """Tokens that a trace thought before the model first wanted to end, and whether it did.
 
-    None where it did not think at all.
+    None where it did not think at all, or a person wrote a part of it.
     """
-    if trace.budget is None:
+    if trace.budget is None or trace.user or trace.usage.kept:
         return None
     for event in trace.budget_events:
         if event.change is BudgetChange.WITHDRAWN:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from math import exp, inf, isfinite
 from typing import TYPE_CHECKING
 
-from ponder.errors import BudgetError, PromptTooLong
+from ponder.errors import BudgetError, InputError, PromptTooLong
 from ponder.thinking import landing
+from ponder.thinking.beginning import Beginning
 from ponder.thinking.ledger import Account
 from ponder.thinking.loops import LoopWatch
 from ponder.thinking.parser import TraceParser
@@ -33,6 +34,10 @@ LOOP_CHECK = 64
 the same trace is ended at the same place whenever it is told of."""
 
 
+NOTHING = Beginning()
+"""What a thought begins with that nobody began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A question, ready for the scheduler: ids, not text."""
@@ -48,6 +53,11 @@ class Request:
     """What its answer is worth beside those of other questions of one pool."""
     signals: bool = False
     """Whether it is told how sure the model is; costs time, and needs an engine that can."""
+    beginning: Beginning = NOTHING
+    """What the thinking begins with."""
+    revisable: bool = False
+    """Whether somebody may go on from a part of its thinking: it stays in the KV cache then, for
+    as long as there is room for it."""
     purse: Purse | None = None
     """What it shares with other traces of its question; None: its budget is its own."""
 
@@ -67,6 +77,13 @@ class Plan:
     """The most it can ever hold in the context."""
     too_little: int | None = None
     """Thinking tokens that it could have had, where those were too few to think with."""
+    begun: Beginning = NOTHING
+    """What the thinking begins with."""
+
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """Everything before the first token that is sampled or forced."""
+        return self.prompt + self.begun.tokens
 
 
 def check_budget(budget: Budget, n_ctx: int) -> None:
@@ -112,8 +129,9 @@ def plan(request: Request, protocol: ThinkProtocol, n_ctx: int) -> Plan:
     Raises:
         BudgetError: the budget means nothing.
         PromptTooLong: no room for an answer beside the prompt.
+        InputError: a thought is to be gone on from, and the model does not think.
     """
-    budget = request.budget
+    budget, begun = request.budget, request.beginning
     check_budget(budget, n_ctx)
     last_resort = len(protocol.lead(request.boxed)) + LAST_RESORT
     least = last_resort + SMALLEST_ANSWER
@@ -121,10 +139,13 @@ def plan(request: Request, protocol: ThinkProtocol, n_ctx: int) -> Plan:
     def planned(
         prompt: tuple[int, ...], cap: int | None, limit: Limit, too_little: int | None = None
     ) -> Plan:
-        room = n_ctx - len(prompt)
+        room = n_ctx - len(prompt) - len(begun.tokens)
+        if begun.tokens:
+            room -= ending
         if room < least:
+            held = len(request.prompt) + len(begun.tokens)
             raise PromptTooLong(
-                f"The prompt has {len(request.prompt):,} tokens, and the context holds {n_ctx:,}: "
+                f"The prompt has {held:,} tokens, and the context holds {n_ctx:,}: "
                 f"no room is left for an answer.",
                 "Shorten it, start a new conversation, or raise the context with --ctx.",
             )
@@ -133,24 +154,34 @@ def plan(request: Request, protocol: ThinkProtocol, n_ctx: int) -> Plan:
         if budget.max_answer is not None and not budget.floor:
             # Bounded on every side, so it need not keep the whole context to itself. A floor
             # is no such bound: every end that it withdraws costs a "Wait" of room.
-            thought = cap + ending if cap is not None else 0
+            foreign = len(begun.tokens) - begun.think
+            thought = cap + foreign + ending if cap is not None else 0
             answer = max(budget.max_answer + last_resort, reserve)
             lease = min(n_ctx, len(prompt) + thought + answer)
-        return Plan(prompt, cap, limit, reserve, lease, too_little)
+        return Plan(prompt, cap, limit, reserve, lease, too_little, begun)
 
     def unthinking(too_little: int | None) -> Plan:
         return planned(protocol.unthinking(request.prompt), None, "off", too_little)
 
     ending = max(len(protocol.cut_ids), len(protocol.close_ids))
     if not protocol.thinks:
+        if begun.tokens:
+            raise InputError(
+                "This model does not think: there is no thought to go on from.",
+                "Choose a model that thinks.",
+            )
         return planned(request.prompt, None, "none")
     wanted = budget.cap if budget.thinking else 0
-    if wanted is not None and wanted < max(protocol.dialect.smallest, 1):
+    if not begun.tokens and wanted is not None and wanted < max(protocol.dialect.smallest, 1):
         return unthinking(wanted or None)
     prompt = protocol.opened(request.prompt)
-    reserve = max(least, min(budget.answer_reserve, (n_ctx - len(prompt) - ending) // 2))
-    room = n_ctx - len(prompt) - ending - reserve
-    if room < max(protocol.dialect.smallest, 1):
+    beside = n_ctx - len(prompt) - len(begun.tokens) - ending
+    room = beside - max(least, min(budget.answer_reserve, beside // 2))
+    if begun.tokens:
+        # What is there counts. Where it is all that there may be, the answer follows at once.
+        room = begun.think + max(0, room)
+        wanted = None if wanted is None else max(wanted, begun.think)
+    elif room < max(protocol.dialect.smallest, 1):
         # Too little to think in; there may still be enough to answer in.
         return unthinking(max(room, 0))
     if wanted is None or wanted > room:

@@ -73,7 +73,7 @@ class Pace:
         if request.budget.within is None or planned.cap is None or not self._learned.steps.known:
             return planned
         left = asked + request.budget.within - now
-        reading = self._learned.steps.reading(len(planned.prompt))
+        reading = self._learned.steps.reading(len(planned.opening))
         self.look()
         answer = self._ending(request, self.answer_tokens(request), left)
         tokens = int((left - reading - answer) / self._seconds(1))
@@ -128,9 +128,11 @@ class Pace:
         }
         if self._learned.steps.known:
             step = self._seconds(1)
-            unread = 0 if live.tokens or live.gathered else len(live.plan.prompt)
+            begun = live.plan.begun
+            sampled = len(live.tokens) - len(begun.tokens) + len(live.gathered)
+            unread = 0 if sampled else len(live.plan.opening)
             reading = self._learned.steps.reading(unread)
-            think = len(live.tokens) + len(live.gathered)
+            think = begun.think + sampled
             cap = min(live.cap, think + max(0, int((live.due - now - reading) / step)))
             if live.told_cap is not None and abs(cap - live.told_cap) <= _MOVED * live.told_cap:
                 return None

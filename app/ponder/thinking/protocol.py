@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ponder.dialect import Dialect
-from ponder.errors import UnsupportedModel
+from ponder.errors import InputError, UnsupportedModel
 from ponder.vocabulary import Vocabulary
 
 
@@ -77,6 +77,19 @@ class ThinkProtocol:
             at = max(i for i in range(len(prompt)) if prompt[i : i + tag] == self.open_tag)
             prompt = prompt[:at]
         return prompt + self.nothink_ids
+
+    def words(self, text: str) -> tuple[int, ...]:
+        """What a person puts into a thought: plain text, whatever tags it spells.
+
+        Raises:
+            InputError: it spells an end of thinking that this model would take for one.
+        """
+        if self.end_text and self.end_text in text.encode():
+            raise InputError(
+                f"The text holds {self.dialect.end}, with which this model ends its thinking.",
+                "Leave it out; the answer can be asked for as soon as it thinks.",
+            )
+        return tuple(self.vocab.encode(text, special=False)) if text else ()
 
     def lead(self, boxed: bool) -> tuple[int, ...]:
         """What leads a model to an answer that it would not give."""

@@ -15,9 +15,12 @@ def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:
         return ledger.spent(live.request.id, account)
 
     return Trace(
-        spans=_merged(live.spans),
+        spans=merged(live.spans),
         tokens=tuple(live.tokens),
         forced=tuple(account is Account.FORCED for account in live.accounts),
+        user=tuple(account is Account.USER for account in live.accounts)
+        if Account.USER in live.accounts
+        else (),
         finish=live.finish or Finish.CANCELLED,
         answer_end=live.answer_end or AnswerEnd.CANCELLED,
         last_resort=live.last_resort is not None,
@@ -27,6 +30,8 @@ def trace_of(live: Live, ledger: Ledger, now: float) -> Trace:
             cached=live.cached,
             think=spent(Account.THINK),
             forced=spent(Account.FORCED),
+            user=spent(Account.USER),
+            kept=live.plan.begun.think,
             probe=spent(Account.PROBE),
             answer=spent(Account.ANSWER),
             wasted=spent(Account.WASTED),
@@ -67,7 +72,7 @@ def never_started(
     return Finished(request.id, trace)
 
 
-def _merged(spans: list[Span]) -> tuple[Span, ...]:
+def merged(spans: list[Span]) -> tuple[Span, ...]:
     """Neighbours of one channel and author as one."""
     merged: list[Span] = []
     for span in spans:

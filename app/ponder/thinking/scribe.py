@@ -15,7 +15,7 @@ from ponder.thinking.ledger import Account, Ledger
 from ponder.thinking.live import LAST_RESORT, Live, Plan, Request
 from ponder.thinking.parser import Edge
 from ponder.thinking.protocol import ThinkProtocol
-from ponder.thinking.record import never_started
+from ponder.thinking.record import merged, never_started
 from ponder.thinking.sequences import Sequences
 from ponder.types import (
     AnswerEnd,
@@ -28,6 +28,9 @@ from ponder.types import (
     Finish,
     Span,
 )
+
+_ACCOUNTS = {Author.MODEL: Account.THINK, Author.USER: Account.USER}
+"""Where what a thought begins with is charged; all else in it is ponder's."""
 
 
 class Scribe:
@@ -70,9 +73,10 @@ class Scribe:
         if chunk.prefilled:
             live.prefilled += chunk.prefilled
             live.prefill_seconds += chunk.seconds
-            if not live.tokens:
-                done = min(live.prefilled + live.cached, len(live.plan.prompt))
-                self._events.append(Prefilled(live.request.id, done, len(live.plan.prompt)))
+            if len(live.tokens) == len(live.plan.begun.tokens):
+                total = len(live.plan.opening)
+                done = min(live.prefilled + live.cached, total)
+                self._events.append(Prefilled(live.request.id, done, total))
         else:
             live.decode_seconds += chunk.seconds
         if chunk.logprobs and live.finish is None:
@@ -130,6 +134,22 @@ class Scribe:
         live.gathered.clear()
         live.pieces.clear()
         self.tell(live, spans)
+
+    def begin(self, live: Live) -> None:
+        """Write down what the thinking begins with; the engine has it already."""
+        begun, spans = live.plan.begun, []
+        for token, author in zip(begun.tokens, begun.authors, strict=True):
+            self.book(live, token, _ACCOUNTS.get(author, Account.FORCED))
+            piece = self._protocol.vocab.piece(token)
+            live.tail = (live.tail + piece)[-TAIL:]
+            spans += live.parser.push(token, piece, author)[0]
+        # What was written last is read to its end: what follows is the model's.
+        if begun.written:
+            spans += live.parser.flush()
+        self.tell(live, list(merged(spans)))
+        forced = len(begun.tokens) - begun.think - begun.written
+        figures = {"kept": begun.think, "forced": forced, "written": begun.written}
+        self.rebudget(live, BudgetChange.BEGUN, figures=figures)
 
     def force(
         self, live: Live, ids: tuple[int, ...], author: Author, drop: int = 0, rest: int = 0

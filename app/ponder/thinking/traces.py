@@ -89,9 +89,9 @@ class Traces:
             InputError: it can never run: a bad budget, or a prompt that is too long.
         """
         planned = plan(request, self._protocol, self._hands.n_ctx)
-        pairs = zip(self._prompt, planned.prompt, strict=False)
+        pairs = zip(self._prompt, planned.opening, strict=False)
         known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        self.pace.refuse_too_short(request, len(planned.prompt) - known)
+        self.pace.refuse_too_short(request, len(planned.opening) - known)
         return planned
 
     def ask(self, question: int, act: Callable[[Live], None]) -> None:
@@ -123,8 +123,8 @@ class Traces:
         marks = (self._protocol.end_id, self._protocol.vocab.eos)
         stops = tuple(token for token in marks if token is not None)
         watch = self.probes.watched(request.budget.stop) if planned.cap is not None else ()
-        seq = self._hands.open(planned.prompt, request.sampling, watch, stops, request.signals)
-        self._prompt = planned.prompt
+        seq = self._hands.open(planned.opening, request.sampling, watch, stops, request.signals)
+        self._prompt = planned.opening
         inside = planned.cap is not None
         parser = TraceParser(self._protocol, inside)
         live = Live(request, planned, seq, parser, started=now, asked=asked)
@@ -139,6 +139,9 @@ class Traces:
             Started(request.id, len(planned.prompt), planned.cap, planned.limited_by)
         )
         self.sharing.begin(live)
+        if planned.begun.tokens:
+            self.scribe.begin(live)
+            self.course.review(live, now)
         self.regrant(live)
         if planned.too_little is not None:
             self.scribe.too_little(live, planned.too_little)
@@ -239,7 +242,7 @@ class Traces:
         """Its last token is there: let go of everything that it had."""
         self.probes.forget(live)
         self.scribe.tell(live, live.parser.flush())
-        if live.plan.cap is not None:
+        if live.plan.cap is not None and not live.request.revisable:
             # A later prompt leaves this thinking out: nothing after the prompt can serve it.
             self._hands.rewind(live.seq, len(live.plan.prompt))
         self._hands.close(live.seq)

@@ -83,6 +83,8 @@ class Cache:
             sequence.committed.extend(prompt[:n])
             del sequence.queue[:n]
             sequence.cached = n
+            # What is shared is the taker's now: the rest of the donor is as old as any.
+            self.forget(self._n_seqs - live)
 
     def forget(self, keep_latest: int, keep: int | None = None) -> None:
         """Drop cached prefixes, the oldest first: attention walks over their cells too."""
