@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ponder.errors import HistoryError, InputError
 from ponder.history.records import Vote
@@ -63,6 +64,8 @@ class _Asked(Slot):
     sampling: Sampling
     at: float
     vote: Vote | None = None
+    after: Slot | Literal["last"] | None = "last"
+    """The turn that it follows."""
     over: bool = False
     """Whether its end was handed over."""
 
@@ -125,8 +128,12 @@ class Recorder:
         sampling: Sampling,
         at: float,
         vote: Vote | None = None,
+        after: Slot | Literal["last"] | None = "last",
     ) -> Slot:
-        """A question is asked; `vote` says of how many traces, where these are several."""
+        """A question is asked; `vote` says of how many traces, where these are several.
+
+        `after` is the turn that it follows; None: it is a first one.
+        """
         assert isinstance(conversation, _Chat)
         turn = _Asked(
             chat=conversation,
@@ -136,6 +143,7 @@ class Recorder:
             sampling=sampling,
             at=at,
             vote=vote,
+            after=after,
         )
         self._hand(lambda history: self._write(history, turn, lambda _: None))
         return turn
@@ -192,6 +200,15 @@ class Recorder:
         def act(history: History) -> None:
             if turn.id is not None:
                 history.fold(turn.id, folded, trace)
+
+        self._hand(act)
+
+    def choose(self, turn: Slot) -> None:
+        """The path that leads through it is the one to be shown."""
+
+        def act(history: History) -> None:
+            if turn.id is not None:
+                history.choose(turn.id)
 
         self._hand(act)
 
@@ -321,8 +338,17 @@ class Recorder:
                 return
         with history.together():
             chat = self._chat(history, turn)
+            before = turn.after
             row = history.begin_turn(
-                chat, turn.question, turn.model, turn.budget, turn.sampling, turn.at, turn.vote
+                chat,
+                turn.question,
+                turn.model,
+                turn.budget,
+                turn.sampling,
+                turn.at,
+                turn.vote,
+                # One that could not be written counts as the last.
+                (before.id or "last") if isinstance(before, Slot) else before,
             )
             act(row)
         # Only now: a transaction that failed has given numbers to nothing.

@@ -89,7 +89,7 @@ class Turn:
     conversation: int
     """The conversation it belongs to."""
     position: int
-    """Its place in the conversation, from 0."""
+    """Its place on the path that leads to it, from 0."""
     asked: float
     """When it was asked."""
     question: str
@@ -112,6 +112,10 @@ class Turn:
     """How several traces voted on the answer; None where there was one."""
     others: tuple[Candidate, ...] = ()
     """The traces beside the one whose text is the turn's, by number."""
+    parent: int | None = None
+    """The turn that it follows; None for a first one."""
+    siblings: tuple[int, ...] = ()
+    """The turns that were asked in the same place, in order, this one among them."""
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -126,6 +130,28 @@ class Turn:
             known.get(number, Candidate(number, (), None, None))
             for number in range(1, self.vote.traces + 1)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A turn as it stands in the tree of its conversation."""
+
+    id: int
+    """The turn's number."""
+    depth: int
+    """Turns before it on its path."""
+    siblings: tuple[int, ...]
+    """The turns asked in the same place, this one among them."""
+    asked: float
+    """When it was asked."""
+    question: str
+    """How the question begins."""
+    answer: str
+    """How its answer begins."""
+    finish: str
+    """How its thinking ended; empty where it never did."""
+    chosen: bool
+    """Whether it is on the path that was chosen last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ A step is never changed once it has been released: what follows is another step.
   author is a truth value, whether it was ponder. `runs` is NULL while the
   answer streams: then the fragments are the text.
   A conversation whose `deleted` is not NULL is in the trash, since then.
+* The turns of a conversation are a tree: `parent` is the turn that one follows, `position` the
+  order in which they were asked. `leaf` is the end of the path that was chosen last; NULL, or a
+  turn that is gone, stands for the turn asked last.
 * fragment: text as it came. Only ever inserted, and deleted when the turn is over. `trace` is the
   number of the trace that said it, where a turn has several; 0 where it has one.
 * candidate: a trace of a turn that has several, unless it is the one whose text is the turn's: that
@@ -169,6 +172,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         FROM fragment_before
         """,
         "DROP TABLE fragment_before",
+    ),
+    (
+        "ALTER TABLE turn ADD COLUMN parent INTEGER REFERENCES turn (id) ON DELETE CASCADE",
+        "CREATE INDEX turn_children ON turn (parent)",
+        "ALTER TABLE conversation ADD COLUMN leaf INTEGER",
+        """
+        UPDATE turn SET parent = (
+            SELECT id FROM turn AS before
+            WHERE before.conversation = turn.conversation AND before.position < turn.position
+            ORDER BY before.position DESC LIMIT 1
+        )
+        """,
     ),
 )
 """Step n leads from version n to version n + 1; the version is SQLite's `user_version`."""

@@ -10,13 +10,19 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from ponder.errors import InputError
 from ponder.history import codec
-from ponder.history.records import Turn, Vote
+from ponder.history.branches import Tree
+from ponder.history.records import Branch, Turn, Vote
 from ponder.history.shelf import KEPT, Shelf
 from ponder.history.trouble import damaged
 from ponder.types import Budget, Sampling, Span, Trace
+
+_BEGINNING = 400
+"""Characters of a question and of an answer by which a branch is told from others."""
 
 
 class History(Shelf):
@@ -53,10 +59,22 @@ class History(Shelf):
         sampling: Sampling,
         at: float,
         vote: Vote | None = None,
+        parent: int | Literal["last"] | None = "last",
     ) -> int:
         """Write down a question, before anything of its answer is there; gives its number.
 
-        `vote` says of how many traces it is asked, where these are several.
+        It is the end of the path that is shown from now on.
+
+        Args:
+            conversation: where it is asked.
+            question: what is asked.
+            model: who is asked.
+            budget: how long it may think.
+            sampling: how its tokens are drawn.
+            at: when.
+            vote: of how many traces it is asked, where these are several.
+            parent: the turn that it follows; None: it is a first one. "last", or a turn that is
+                not there any more: the end of the path that is shown.
 
         Raises:
             InputError: there is no such conversation.
@@ -78,16 +96,30 @@ class History(Shelf):
                 "question": text,
                 "odd": codec.note({"question": odd} if odd else None),
                 "vote": codec.vote_column(vote),
+                "parent": self._parent(conversation, parent),
             }
             made = db.execute(
                 f"INSERT INTO turn ({', '.join(values)}) VALUES (:{', :'.join(values)})", values
             )
             # Whoever asks in a conversation wants it, also out of the trash.
             db.execute(
-                "UPDATE conversation SET updated = max(updated, ?), deleted = NULL WHERE id = ?",
-                (at, conversation),
+                "UPDATE conversation SET updated = max(updated, ?), deleted = NULL, leaf = ?"
+                " WHERE id = ?",
+                (at, made.lastrowid, conversation),
             )
             return int(made.lastrowid or 0)
+
+    def choose(self, turn: int) -> None:
+        """Have the path shown that leads through a turn to what was asked last after it.
+
+        Raises:
+            InputError: there is no such turn.
+        """
+        with self._writing() as db:
+            self._streaming(turn)  # for its error alone
+            (chat,) = db.execute("SELECT conversation FROM turn WHERE id = ?", (turn,)).fetchone()
+            leaf = self._tree(chat).newest(turn)
+            db.execute("UPDATE conversation SET leaf = ? WHERE id = ?", (leaf, chat))
 
     def append(self, turn: int, spans: Iterable[Span], trace: int = 0) -> None:
         """Add text to a turn that streams. Only ever inserts: cheap, however long the turn is.
@@ -215,18 +247,67 @@ class History(Shelf):
 
     # -- reading ------------------------------------------------------------------------
 
-    def turns(self, conversation: int) -> list[Turn]:
-        """The turns of a conversation, in order.
+    def turns(self, conversation: int, through: int | None = None) -> list[Turn]:
+        """The turns of a conversation on the path that was chosen last, in order.
+
+        Args:
+            conversation: which.
+            through: a turn: the path that leads through it, to what was asked last after it.
+
+        Raises:
+            InputError: there is no such conversation, or no such turn in it.
+        """
+        with self._reading():
+            tree = self._tree(self._known(conversation))
+            if through is None:
+                path = self._chosen(conversation, tree)
+            elif through in tree.parents:
+                path = tree.path(tree.newest(through) or through)
+            else:
+                raise InputError(
+                    f"Conversation {conversation} has no turn {through}.",
+                    f"Its turns are {', '.join(map(str, tree.parents)) or 'none'}.",
+                )
+            return [self._placed(turn, tree) for turn in path]
+
+    def every_turn(self, conversation: int) -> list[Turn]:
+        """The turns of all paths, in the order of asking.
+
+        Raises:
+            InputError: there is no such conversation.
+        """
+        with self._reading():
+            tree = self._tree(self._known(conversation))
+            return [self._placed(turn, tree) for turn in tree.parents]
+
+    def branches(self, conversation: int) -> list[Branch]:
+        """The tree of a conversation: each turn before what follows it, siblings as asked.
 
         Raises:
             InputError: there is no such conversation.
         """
         with self._reading() as db:
+            tree = self._tree(self._known(conversation))
+            shown = set(self._chosen(conversation, tree))
             rows = db.execute(
-                "SELECT * FROM turn WHERE conversation = ? ORDER BY position",
-                (self._known(conversation),),
+                "SELECT id, asked, substr(question, 1, ?1) AS question, finish,"
+                " substr(answer, 1, ?1) AS answer FROM turn WHERE conversation = ?2",
+                (_BEGINNING, conversation),
             )
-            return [self._turn(row) for row in rows.fetchall()]
+            known = {row["id"]: row for row in rows}
+            return [
+                Branch(
+                    id=turn,
+                    depth=depth,
+                    siblings=tree.siblings(turn),
+                    asked=known[turn]["asked"],
+                    question=known[turn]["question"],
+                    answer=known[turn]["answer"],
+                    finish=known[turn]["finish"] or "",
+                    chosen=turn in shown,
+                )
+                for turn, depth in tree.walk()
+            ]
 
     # -- inside -------------------------------------------------------------------------
 
@@ -255,6 +336,37 @@ class History(Shelf):
             columns,
         )
         db.execute("DELETE FROM fragment WHERE turn = :turn AND trace = :number", place)
+
+    def _tree(self, conversation: int) -> Tree:
+        rows = self._db.execute(
+            "SELECT id, parent FROM turn WHERE conversation = ?", (conversation,)
+        )
+        return Tree.of((row["id"], row["parent"]) for row in rows)
+
+    def _chosen(self, conversation: int, tree: Tree) -> list[int]:
+        """The path that is shown."""
+        row = self._db.execute("SELECT leaf FROM conversation WHERE id = ?", (conversation,))
+        (leaf,) = row.fetchone()
+        end = leaf if leaf in tree.parents else tree.newest()
+        return [] if end is None else tree.path(end)
+
+    def _parent(self, conversation: int, wanted: int | Literal["last"] | None) -> int | None:
+        """The turn that a new one follows."""
+        if wanted is None:
+            return None
+        tree = self._tree(conversation)
+        if wanted != "last" and wanted in tree.parents:
+            return wanted
+        return next(iter(self._chosen(conversation, tree)[-1:]), None)
+
+    def _placed(self, turn: int, tree: Tree) -> Turn:
+        row = self._db.execute("SELECT * FROM turn WHERE id = ?", (turn,)).fetchone()
+        return replace(
+            self._turn(row),
+            position=len(tree.path(turn)) - 1,
+            parent=tree.parents[turn],
+            siblings=tree.siblings(turn),
+        )
 
     def _streaming(self, turn: int) -> bool:
         """Whether a turn is not over yet."""
