@@ -308,6 +308,7 @@ class PonderApp(App[int]):
         try:
             record, turns = await pump.aside(read, "ponder-history")
             self.dialogue.resume(number, turns)
+            self.chat.instead_of = None
             await self.chat.show(record.title, turns)
         except PonderError as error:
             self.warn(error)

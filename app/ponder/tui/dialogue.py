@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ponder.errors import EngineError, PonderError
+from ponder.errors import EngineError, InputError, PonderError
 from ponder.events import Finished, Text
 from ponder.receipt import named
+from ponder.tui.path import Path, Said
 from ponder.tui.pump import Told
-from ponder.types import AnswerEnd, Budget, Message, Sampling, Trace
+from ponder.types import Budget, Message, Sampling, Span, Trace
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
     from ponder.history.recorder import Recorder, Slot
     from ponder.history.records import Turn
     from ponder.session import Answering
+    from ponder.thinking.beginning import Beginning
     from ponder.thinking.lengths import LengthModel
 
 TITLE = 60
@@ -35,6 +37,8 @@ class Asked:
     question: str
     answering: Answering
     slot: Slot
+    spans: list[Span] = field(default_factory=list)
+    """What it has said so far."""
 
 
 def _fresh_seed() -> int:
@@ -61,8 +65,8 @@ class Dialogue:
     ) -> None:
         self.recorder = recorder
         self.assembled: Assembled | None = None
-        self.messages: list[Message] = []
-        """What has been said, system prompt aside; an answer without its thinking."""
+        self.path = Path()
+        """The turns that are shown."""
         self.running: Asked | None = None
         self._now = now
         self._seed = seed
@@ -83,6 +87,11 @@ class Dialogue:
             assembled.session.runner.close()
 
     @property
+    def messages(self) -> list[Message]:
+        """What has been said, system prompt aside; an answer without its thinking."""
+        return self.path.messages()
+
+    @property
     def lengths(self) -> LengthModel | None:
         """How long its model thinks, as far as that was measured."""
         return self.assembled.session.runner.learned.thinking if self.assembled else None
@@ -97,16 +106,22 @@ class Dialogue:
     def renew(self) -> None:
         """Begin another conversation; this one stays in the history."""
         self._conversation = self._taken_up = None
-        self.messages = []
+        self.path = Path()
 
     def resume(self, conversation: int, turns: Sequence[Turn]) -> None:
         """Take up a conversation of the past."""
         self._conversation = self.recorder.existing(conversation)
         self._taken_up = turns[-1] if turns else None
-        self.messages = []
-        for turn in turns:
-            if turn.trace is not None:
-                self._remember(turn.question, turn.trace)
+        self.path = Path([self._said(turn) for turn in turns])
+
+    def _said(self, turn: Turn) -> Said:
+        slot = self.recorder.existing_turn(turn.id)
+        said = Said(slot, turn.question, turn.model, turn.budget)
+        if turn.trace is not None:
+            said.answered(turn.trace)
+        if turn.id in turn.siblings:
+            said.place, said.of = turn.siblings.index(turn.id) + 1, len(turn.siblings)
+        return said
 
     def change(self) -> str:
         """Who answered last and who will answer next, where that is not the same; told once, and
@@ -125,23 +140,73 @@ class Dialogue:
 
     # -- asking ---------------------------------------------------------------------------
 
-    def ask(self, question: str, budget: Budget) -> Asked:
+    def ask(
+        self,
+        question: str,
+        budget: Budget,
+        at: int | None = None,
+        beginning: Beginning | None = None,
+    ) -> Asked:
         """Ask; at once written down, and from here on to be told what happens by `record`.
+
+        Args:
+            question: what is asked.
+            budget: how long it may be thought about.
+            at: in the place of which turn of the path, so that what is said there and after it
+                is a branch of its own from now on; None: after the last one.
+            beginning: what the thinking begins with.
 
         Raises:
             InputError: it cannot be asked like this; nothing has been written.
             EngineError: there is no model.
         """
-        if self.assembled is None:
-            raise EngineError("No model is loaded.", "Choose one with ctrl+o.")
-        session = self.assembled.session
-        session.messages = [*(m for m in session.messages if m.role == "system"), *self.messages]
-        sampling = replace(self.assembled.sampling, seed=self._seed())
-        answering = session.ask(question, budget, sampling)
-        self.running = Asked(question, answering, self._begin(question, budget, sampling))
+        from ponder.thinking.live import NOTHING
+
+        session = self._loaded.session
+        place = len(self.path.turns) if at is None else at
+        system = [m for m in session.messages if m.role == "system"]
+        session.messages = [*system, *self.path.messages(place)]
+        sampling = replace(self._loaded.sampling, seed=self._seed())
+        answering = session.ask(question, budget, sampling, beginning or NOTHING, revisable=True)
+        slot = self._begin(question, budget, sampling, self.path.before(place))
+        self.path.branch(place, Said(slot, question, self._loaded.name, budget))
+        self.running = Asked(question, answering, slot)
         return self.running
 
-    def _begin(self, question: str, budget: Budget, sampling: Sampling) -> Slot:
+    def go_on(self, at: int, trace: Trace, text: str, more: int = 0) -> Asked:
+        """Have a turn of the path go on from its thinking as somebody edited it.
+
+        Args:
+            at: which turn.
+            trace: what was thought there.
+            text: the thinking, from its beginning to where the model is to go on.
+            more: thinking tokens beyond the budget that the turn had.
+
+        Raises:
+            InputError: another model thought it, or it cannot be gone on with like this.
+            EngineError: there is no model.
+        """
+        from ponder.thinking.beginning import beginning
+
+        said, loaded = self.path.turns[at], self._loaded
+        if said.model != loaded.name:
+            raise InputError(
+                f"{said.model} thought this, and its tokens are not those of {loaded.name}.",
+                "Load that model with ctrl+o, then edit it again.",
+            )
+        budget = said.budget
+        if budget.cap is not None:
+            budget = replace(budget, cap=budget.cap + more)
+        protocol = loaded.session.runner.protocol
+        return self.ask(said.question, budget, at, beginning(trace, text, protocol))
+
+    @property
+    def _loaded(self) -> Assembled:
+        if self.assembled is None:
+            raise EngineError("No model is loaded.", "Choose one with ctrl+o.")
+        return self.assembled
+
+    def _begin(self, question: str, budget: Budget, sampling: Sampling, after: Slot | None) -> Slot:
         assert self.assembled is not None
         if self._conversation is None:
             system = (m.content for m in self.assembled.session.messages if m.role == "system")
@@ -149,18 +214,25 @@ class Dialogue:
                 title(question), self.assembled.name, "".join(system), self._now()
             )
         return self.recorder.begin(
-            self._conversation, question, self.assembled.name, budget, sampling, self._now()
+            self._conversation,
+            question,
+            self.assembled.name,
+            budget,
+            sampling,
+            self._now(),
+            after=after,
         )
 
     def record(self, asked: Asked, events: Sequence[Told]) -> None:
         """Write down what happened."""
         spans = [event.span for event in events if isinstance(event, Text)]
         if spans:
+            asked.spans += spans
             self.recorder.append(asked.slot, spans)
         for event in events:
             if isinstance(event, Finished):
                 self.recorder.finish(asked.slot, event.trace)
-                self._remember(asked.question, event.trace)
+                self._remember(asked, event.trace)
                 self.running = None
 
     def failed(self, asked: Asked, error: PonderError) -> None:
@@ -179,9 +251,10 @@ class Dialogue:
                 self.failed(asked, error)
         self.detach()
 
-    def _remember(self, question: str, trace: Trace) -> None:
-        if trace.answer_end is not AnswerEnd.CANCELLED:
-            self.messages += [Message("user", question), Message("assistant", trace.answer)]
+    def _remember(self, asked: Asked, trace: Trace) -> None:
+        for said in self.path.turns:
+            if said.slot is asked.slot:
+                said.answered(trace)
 
 
 def title(question: str) -> str:

@@ -25,6 +25,30 @@ CHAT: list[BindingType] = [
         tooltip="Fold or unfold the last thinking",
     ),
     Binding(
+        "e", "edit", "Edit", id="edit",
+        tooltip="Edit a step of this thinking; the model goes on from there",
+    ),
+    Binding(
+        "alt+r", "again", "Again", id="again", priority=True,
+        tooltip="Ask the same question again with another seed; this answer is kept as a branch",
+    ),
+    Binding(
+        "alt+q", "ask_otherwise", "Ask otherwise", id="ask-otherwise", show=False, priority=True,
+        tooltip="Take a question back into the composer and ask something else in its place",
+    ),
+    Binding(
+        "alt+right", "sibling(1)", "Next branch", id="branch-next", show=False, priority=True,
+        tooltip="Show the next of the turns that were asked in one place",
+    ),
+    Binding(
+        "alt+left", "sibling(-1)", "Previous branch", id="branch-previous", show=False,
+        priority=True, tooltip="Show the one before of the turns that were asked in one place",
+    ),
+    Binding(
+        "f10", "branches", "Branches", id="branches", show=False, priority=True,
+        tooltip="Show the tree of this conversation, and go to any turn of it",
+    ),
+    Binding(
         "ctrl+b", "budget", "Budget", id="budget", priority=True,
         tooltip="How long it may think: tokens, an effort, or off",
     ),

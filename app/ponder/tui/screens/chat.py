@@ -26,6 +26,7 @@ from ponder.tui.screens import bindings
 from ponder.tui.screens.chat_choosing import Choosing
 from ponder.tui.screens.chat_levers import Levers
 from ponder.tui.screens.chat_looking import Looking
+from ponder.tui.screens.chat_steering import Steering
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.keys import KeyLine
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     pass
 
 
-class ChatScreen(Levers, Looking, Choosing):
+class ChatScreen(Steering, Levers, Looking, Choosing):
     """Where people live."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings.CHAT
@@ -63,7 +64,10 @@ class ChatScreen(Levers, Looking, Choosing):
             message.composer.give_back(message.draft)
             self.queued = message.composer.text
             self.show_budget()
-        elif not self._ask(message.question):
+        elif self.put(message.question, self.instead_of):
+            self.instead_of = None
+            self.show_budget()
+        else:
             message.composer.give_back(message.draft)
 
     @on(TextArea.Changed)
@@ -81,26 +85,31 @@ class ChatScreen(Levers, Looking, Choosing):
         self.show_budget()
         self.refresh_bindings()
 
-    def _ask(self, question: str) -> bool:
+    def put(self, question: str, at: int | None = None) -> bool:
         """Ask; false if that was not possible, and the user was told why."""
         assembled = self.dialogue.assembled
         base = replace(self.ponder.settings.budget.base(), stop=self.stop)
         n_ctx = assembled.engine.n_ctx if assembled else 0
         try:
             budget = self.wish.budget(base, n_ctx, self.dialogue.lengths)
-            asked = self.dialogue.ask(question, budget)
+            asked = self.dialogue.ask(question, budget, at)
         except PonderError as error:
             self.tell(error)
             return False
         status = self.query_one(StatusLine)
         status.title = status.title or title(question)
-        self.post_message(self.Began(question))
-        self._follow(asked)
+        self.begin(asked, at)
         return True
 
+    def begin(self, asked: Asked, at: int | None = None) -> None:
+        """Show a question that was asked, in the place of the turns from `at` on."""
+        self.post_message(self.Began(asked.question))
+        self.following = self._follow(asked, at)
+
     @work(group="question")
-    async def _follow(self, asked: Asked) -> None:
+    async def _follow(self, asked: Asked, at: int | None) -> None:
         """Show a question from here to its end."""
+        said = self.dialogue.path.turns[-1]
         view = TurnView(
             asked.question,
             self.dialogue.assembled.name if self.dialogue.assembled else "",
@@ -108,8 +117,10 @@ class ChatScreen(Levers, Looking, Choosing):
             self.ponder.clock,
             asked.slot,
             floor=self.ponder.settings.budget.floor,
+            branch=(said.place, said.of),
         )
         conversation = self.query_one(Conversation)
+        await conversation.cut(at)
         await conversation.add(view)
         self._show_levers()
         ticking = self.set_interval(1.0, view.trace_view.tick)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 from textual.message import Message
 from textual.screen import Screen
+from textual.worker import Worker
 
 from ponder.errors import PonderError
 from ponder.printable import safe
 from ponder.thinking.effort import Wish
 from ponder.thinking.stopping import OFF
-from ponder.tui.dialogue import Dialogue
+from ponder.tui.dialogue import Asked, Dialogue
 from ponder.types import Trace
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class ChatBase(Screen[None]):
         """The rule by which thoughts may end early."""
         self.queued = ""
         """What the composer holds, where it is to be asked as soon as that is possible."""
+        self.instead_of: int | None = None
+        """The place on the path where what the composer holds is to be asked; None: at its end."""
+        self.following: Worker[None] | None = None
+        """Shows the question that was asked last, to its end."""
         self._levers = False
         """Whether the footer shows the keys that change a thinking."""
 
@@ -75,6 +80,17 @@ class ChatBase(Screen[None]):
         if self.ponder.opening:
             return "the conversation is there"
         return "this is answered" if self.dialogue.running is not None else ""
+
+    def put(self, question: str, at: int | None = None) -> bool:
+        """Ask; false if that was not possible, and the user was told why.
+
+        `at` is the place on the path where it is asked; None: at its end.
+        """
+        raise NotImplementedError
+
+    def begin(self, asked: Asked, at: int | None = None) -> None:
+        """Show a question that was asked, in the place of the turns from `at` on."""
+        raise NotImplementedError
 
     def show_budget(self) -> None:
         """Around the composer: what is asked, and with which budget."""

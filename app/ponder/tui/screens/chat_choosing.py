@@ -41,6 +41,9 @@ class Choosing(ChatBase):
         composer.border_title = budget
         if self.queued:
             composer.border_subtitle = f"asked when {self.awaited} · esc takes it back"
+        elif self.instead_of is not None:
+            turn = self.instead_of + 1
+            composer.border_subtitle = f"enter asks instead of turn {turn} · esc asks at the end"
         else:
             composer.border_subtitle = "enter asks · ctrl+j new line"
 
@@ -90,6 +93,7 @@ class Choosing(ChatBase):
         if not self._idle("begin a new conversation"):
             return
         self.dialogue.renew()
+        self.instead_of = None
         self._show_conversation("", [])
 
     @work(group="dialog", exclusive=True)
@@ -117,10 +121,11 @@ class Choosing(ChatBase):
                 turn.model,
                 self.ponder.settings.tui,
                 self.ponder.clock,
-                self.dialogue.recorder.existing_turn(turn.id),
+                said.slot,
                 turn.folded,
+                branch=(said.place, said.of),
             )
-            for turn in turns
+            for turn, said in zip(turns, self.dialogue.path.turns, strict=True)
         ]
         await self.query_one(Conversation).restore(views, turns)
         self.refresh_bindings()

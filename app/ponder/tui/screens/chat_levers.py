@@ -23,7 +23,8 @@ class Levers(ChatBase):
         if not self.is_mounted:
             return True
         if action == "stop":
-            return self.dialogue.running is not None or bool(self.queued)
+            waits = bool(self.queued) or self.instead_of is not None
+            return self.dialogue.running is not None or waits
         if action in ("answer_now", "extend", "wait"):
             return self.thinking
         if action in ("fold", "audit"):
@@ -34,6 +35,9 @@ class Levers(ChatBase):
         """Stop the question; what it has said so far stays."""
         if self.queued:
             self.queued = ""
+            self.show_budget()
+        elif self.instead_of is not None:
+            self.instead_of = None
             self.show_budget()
         elif self.dialogue.running is not None:
             self.dialogue.running.answering.cancel()

@@ -70,6 +70,11 @@ class Conversation(VerticalScroll):
         await self.mount_all(turns)
         self.anchor()
 
+    async def cut(self, at: int | None) -> None:
+        """Show no turn from this place on any more; None leaves all."""
+        if at is not None:
+            await self.remove_children(self.turns[at:])
+
     async def clear(self) -> None:
         """Show none."""
         await self.query_children(TurnView).remove()

@@ -22,6 +22,7 @@ from ponder.settings import TuiSettings
 from ponder.tui.labels import Phase, Standing
 from ponder.tui.pump import Told
 from ponder.tui.widgets.answer import AnswerView
+from ponder.tui.widgets.branch import BranchLine
 from ponder.tui.widgets.trace import Fold, TraceView
 from ponder.types import Channel, Finish, Span, Trace
 
@@ -37,6 +38,7 @@ class TurnView(Vertical):
         slot: what the history calls this turn.
         folded: what somebody chose for its trace earlier.
         floor: thinking tokens it is to have at least.
+        branch: its number among the turns asked in its place, and how many these are.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class TurnView(Vertical):
         slot: Slot,
         folded: bool | None = None,
         floor: int = 0,
+        branch: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
+        self._branch = branch
         self.question = question
         self.model = model
         self.slot = slot
@@ -67,6 +71,7 @@ class TurnView(Vertical):
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield Static(Content(safe(self.question)), classes="question")
+        yield BranchLine(*self._branch)
         yield self._trace_view
         yield self._answer
         yield Static(classes="receipt")
