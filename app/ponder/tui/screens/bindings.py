@@ -29,7 +29,7 @@ CHAT: list[BindingType] = [
         tooltip="Edit a step of this thinking; the model goes on from there",
     ),
     Binding(
-        "alt+r", "again", "Again", id="again", priority=True,
+        "alt+r", "again", "Again", id="again", show=False, priority=True,
         tooltip="Ask the same question again with another seed; this answer is kept as a branch",
     ),
     Binding(
