@@ -381,3 +381,56 @@ def test_search_takes_filters(capfd: Capture, kept: Path) -> None:
     out, _ = said(capfd, "search", "model:7b", "--in", "thinking")
     assert [row.split()[0] for row in out.splitlines()[1:]] == ["3", "1"]
     assert "answer, question, thinking" in said(capfd, "search", "x", "in:title", code=2)[1]
+
+
+def test_collect_writes_lines_and_says_what_it_left_out(
+    capfd: Capture, kept: Path, tmp_path: Path
+) -> None:
+    with History(kept) as history:
+        turn = history.begin_turn(2, "And?", "s1-32b", Budget(), Sampling(), 1.7e9)
+        history.finish_turn(turn, trace(Span(THOUGHT, "Hm."), Span(ANSWER, "85.")))
+    target = tmp_path / "out.jsonl"
+    out, err = said(capfd, "collect", "--all", "-o", str(target), "--format", "messages")
+    assert out == ""
+    assert err.startswith(f"Wrote 1 line to {target}. Left out: 2 unfinished, 1 with words of")
+    (line,) = target.read_text("utf-8").splitlines()
+    assert json.loads(line)["messages"][-1]["content"].startswith("<|im_start|>think\nHm.\n<|im_")
+    assert "--force" in said(capfd, "collect", "--all", "-o", str(target), code=2)[1]
+    out, err = said(capfd, "collect", "--search", "38 model:7b", "--with-forced")
+    assert json.loads(out)["attempt"] == "The answer is **85**."
+    assert err == "Wrote 1 line.\n"
+    assert said(capfd, "collect", "--search", "pinned") == ("", "Wrote 0 lines.\n")
+    assert "--search leaves nothing" in said(capfd, "collect", "1", "--search", "x", code=2)[1]
+
+
+def test_export_as_a_page(capfd: Capture, kept: Path) -> None:
+    out, _ = said(capfd, "export", "1", "3", "--format", "html")
+    assert out.startswith("<!DOCTYPE html>")
+    assert out.count("<section") == 2
+    assert "38 and 47" in out
+    assert "38 and 47" not in said(capfd, "export", "1", "--format", "html", "--no-thinking")[0]
+
+
+def test_diff_compares_two_turns(capfd: Capture, kept: Path, terminal: pytest.MonkeyPatch) -> None:
+    with History(kept) as history:
+        turn = history.begin_turn(1, "Again?", "r1-7b", Budget(), Sampling(), 1.7e9)
+        history.finish_turn(turn, trace(Span(THOUGHT, "38 and 48 is 86.\n\nWait")))
+    from rich.text import Text
+
+    def told(*words: str) -> str:
+        return Text.from_ansi(said(capfd, "diff", *words)[0]).plain
+
+    out = told("1.1", "1")
+    assert "< 38 and 47 is 85.\n> 38 and 48 is 86.\n" in out
+    assert "1 changed" in out
+    terminal.setenv("COLUMNS", "120")
+    assert "~ 38 and 47 is 85." in told("1.1", "1.2")
+    rows = json.loads(said(capfd, "diff", "1.1", "last", "--json")[0])
+    assert next(row["kind"] for row in rows) == "only left"
+    for word, refused in {
+        "1.9": "1.1 is the first one",
+        "1.x": "is no turn",
+        "9": "no conversation 9",
+        "1.1.2": "no trace 2",
+    }.items():
+        assert refused in said(capfd, "diff", "1", word, code=2)[1]

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ponder.cli.keeping import COMMANDS
+from ponder.cli import diffing, documents, keeping
+from ponder.cli.documents import no_thinking_option
 from ponder.cli.shelf import (
     NONE_YET,
-    chosen,
     complete,
-    counted,
-    every_option,
-    many_argument,
     opened,
     resolved,
 )
@@ -43,9 +39,6 @@ class _Group(click.Group):
             hint = "A conversation is shown by `ponder history show ID`."
             raise UnknownName("command of `ponder history`", args[0], self.commands, hint)
         return super().resolve_command(ctx, args)
-
-
-_no_thinking = click.option("--no-thinking", is_flag=True, help="Leave the thinking out.")
 
 
 @click.group(
@@ -82,7 +75,7 @@ def list_(as_json: bool, limit: int | None) -> None:
 )
 @click.argument("word", metavar="ID", shell_complete=complete)
 @click.option("--json", "to_json", is_flag=True, help="One object on stdout, nothing left out.")
-@_no_thinking
+@no_thinking_option
 @click.option("--why", is_flag=True, help="Tell every decision on a budget, with its figures.")
 def show(word: str, to_json: bool, no_thinking: bool, why: bool) -> None:
     """See the command's help."""
@@ -145,55 +138,7 @@ def search(words: tuple[str, ...], places: tuple[str, ...], as_json: bool, limit
         _print_hits(hits)
 
 
-@app.command(
-    help="""Write conversations as Markdown or JSON, to stdout or to a file.
-
-    JSON is a list, and leaves nothing out: texts, tokens, budgets, sampling, account."""
-)
-@many_argument
-@every_option
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["md", "json"]),
-    default="md",
-    show_default=True,
-    help="Markdown to read, JSON to compute with.",
-)
-@_no_thinking
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="A file; - is stdout.")
-@click.option("--force", is_flag=True, help="Overwrite the file.")
-def export(
-    words: tuple[str, ...],
-    every: bool,
-    kind: str,
-    no_thinking: bool,
-    output: Path | None,
-    force: bool,
-) -> None:
-    """See the command's help."""
-    from ponder.history import document
-    from ponder.history.export import as_json, markdown
-
-    target = None if output is None or str(output) == "-" else output
-    if target is not None:
-        document.check(target, force)
-    with opened() as history:
-        found = chosen(history, words, every)
-        read = [(entry, history.turns(entry.id)) for entry in found] if history else []
-    if kind == "json":
-        facts = [as_json(*pair, thinking=not no_thinking) for pair in read]
-        text = json.dumps(facts, indent=1) + "\n"
-    else:
-        text = "\n---\n\n".join(markdown(*pair, thinking=not no_thinking) for pair in read)
-    if target is None:
-        click.echo(text, nl=False)
-        return
-    document.write(target, text)
-    click.echo(f"Wrote {counted(len(read))} to {safe(str(target))}.", err=True)
-
-
-for command in COMMANDS:
+for command in (*documents.COMMANDS, diffing.diff, *keeping.COMMANDS):
     app.add_command(command)
 
 

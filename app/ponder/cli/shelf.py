@@ -17,6 +17,7 @@ from ponder import paths
 from ponder.errors import InputError, PonderError
 
 if TYPE_CHECKING:
+    from ponder.history.picking import Picked
     from ponder.history.records import Conversation
     from ponder.history.store import History
 
@@ -84,12 +85,29 @@ def resolved(history: History | None, words: Sequence[str]) -> list[Conversation
                 f"{word!r} is no number of a conversation.",
                 "`ponder history` lists them; `last` is the one asked last.",
             )
-        latest = history.latest() if history else None
-        if history is None or latest is None:
+        entry = None
+        if history is not None:
+            entry = history.latest() if word == LAST else history.conversation(int(word))
+        if entry is None:
             raise InputError(f"There is no conversation {word}.", NONE_YET)
-        entry = latest if word == LAST else history.conversation(int(word))
         found[entry.id] = entry
     return list(found.values())
+
+
+def picked(history: History | None, word: str) -> Picked:
+    """One trace: `ID`, `ID.TURN` or `ID.TURN.TRACE`.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    from ponder.history.picking import pick
+
+    name, *numbers = word.split(".")
+    if len(numbers) > 2 or not all(n.isascii() and n.isdigit() and len(n) < 9 for n in numbers):
+        raise InputError(f"{word!r} is no turn.", "3.2 is the second turn of conversation 3.")
+    (entry,) = resolved(history, [name])
+    assert history is not None
+    return pick(history, entry.id, *map(int, numbers))
 
 
 def counted(count: int) -> str:

@@ -126,7 +126,7 @@ def _vote(turn: Turn, thinking: bool) -> list[str]:
     for one in turn.others:
         summary = f"Trace {one.number}: {one_line(fate_of(vote, one))}"
         if one.trace is not None:
-            summary += f" · {_summary(one.trace).lower()}"
+            summary += f" · {summary_of(one.trace).lower()}"
         shown = [span for span in one.spans if thinking or span.channel is Channel.ANSWER]
         texts = [safe(bracketed(run)).strip("\n") for _, run in groupby(shown, lambda s: s.channel)]
         fenced = [_fenced(text) for text in texts if text.strip()]
@@ -140,7 +140,7 @@ def _vote(turn: Turn, thinking: bool) -> list[str]:
 
 def _said(turn: Turn, thinking: bool) -> list[str]:
     parts = []
-    summary = _summary(turn.trace)
+    summary = summary_of(turn.trace)
     for channel, run in groupby(turn.spans, lambda span: span.channel):
         spans = list(run)
         if not "".join(span.text for span in spans).strip():
@@ -164,7 +164,8 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-def _summary(trace: Trace | None) -> str:
+def summary_of(trace: Trace | None) -> str:
+    """A thinking in a line: its tokens, and how it ended."""
     if trace is None:
         return "Thinking"
     allowed = "" if trace.budget is None else f" of {trace.budget:,}"

@@ -1,4 +1,4 @@
-"""A comparison as one page of HTML, in the frame that `ponder.evaluation.pages` has."""
+"""A comparison as one page of HTML, in the frame that `ponder.pages` has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from html import escape
 from ponder.evaluation.comparison import Report, Side
 from ponder.evaluation.comparison.divergence import EDGES, Estimate, TextFigures
 from ponder.evaluation.comparison.reasoning import Outcome, ReasoningFigures
-from ponder.evaluation.pages import table, whole
 from ponder.evaluation.plots import bars, dots, line
+from ponder.pages import table, whole
 
 
 def page(report: Report) -> str:

@@ -1,13 +1,13 @@
-"""An evaluation as one page of HTML, in the frame that `ponder.evaluation.pages` has."""
+"""An evaluation as one page of HTML, in the frame that `ponder.pages` has."""
 
 from __future__ import annotations
 
 from html import escape
 
-from ponder.evaluation.pages import table, terms, whole
 from ponder.evaluation.reports.drawing import drawn
 from ponder.evaluation.reports.words import COLUMNS, MEANINGS, faults, held, rows, s1, votes
 from ponder.evaluation.summary import Summary, Tokens
+from ponder.pages import table, terms, whole
 
 
 def page(summary: Summary) -> str:

@@ -33,15 +33,15 @@ polyline.other { fill: none; stroke: var(--other); stroke-width: 2; }
 """
 
 
-def whole(title: str, parts: Sequence[str]) -> str:
-    """A page of parts that are markup already; the title is text."""
+def whole(title: str, parts: Sequence[str], style: str = "") -> str:
+    """A page of parts that are markup already, and rules of their own; the title is text."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         # Even markup that slipped through could load nothing and run nothing.
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{escape(title)}</title><style>{_STYLE}{style}</style></head>\n"
         f"<body><main>\n{chr(10).join(parts)}\n</main></body></html>\n"
     )
 
