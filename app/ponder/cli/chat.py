@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 @early_options
 @running_options
 @click.option("--continue", "-c", "latest", is_flag=True, help="Take up the last conversation.")
+@click.option(
+    "--plain/--screen",
+    default=None,
+    envvar="PONDER_PLAIN",
+    help="Chat by lines of words, for screen readers, dumb terminals and pipes; or on the screen.",
+)
 @click.option("--open", "-o", "number", type=int, metavar="ID", help="Take up this conversation.")
 def app(
     model: str | None,
@@ -49,21 +56,26 @@ def app(
     template: Path | None,
     latest: bool,
     number: int | None,
+    plain: bool | None,
     **engine_and_sampling: float | str | None,
 ) -> None:
     """See the command's help."""
     settings = with_model(read(paths.config_file()), model, lora)
     settings = with_options(settings, engine_and_sampling)
     settings = with_limits(settings, within, stop)
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    if plain is None:
+        plain = settings.tui.plain or os.environ.get("TERM") == "dumb"
+    on_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if not plain and not on_terminal:
         raise InputError(
-            "The chat needs a terminal.", "To ask one question from a script: ponder ask QUESTION"
+            "The chat needs a terminal.",
+            "To ask one question from a script: ponder ask QUESTION. To chat through a pipe: "
+            "ponder chat --plain",
         )
     cap = settings.budget.cap
     wish = effort.parse(budget if budget is not None else "max" if cap is None else str(cap))
 
-    # Imported late: a wrong word on the command line is told at once.
-    from ponder.tui.app import PonderApp
+    wanted = _wanted(latest, number)
 
     def open_model(name: str, tell: Callable[[float], None]) -> Assembled:
         # llama.cpp is loaded on the thread that loads the model, after the first paint.
@@ -71,18 +83,28 @@ def app(
 
         return open_session(settings, Choices(name, system, dialect, template, trim=True), tell)
 
-    chat = PonderApp(settings, open_model, wish, _wanted(latest, number))
-    try:
-        chat.run(mouse=settings.tui.mouse)
-    finally:
-        saved = chat.close()
+    # Imported late: a wrong word on the command line is told at once.
+    code = 0
+    if plain:
+        from ponder.cli.plain import talk
+
+        saved = talk(settings, lambda name: open_model(name, lambda _: None), wish, wanted)
+    else:
+        from ponder.tui.app import PonderApp
+
+        chat = PonderApp(settings, open_model, wish, wanted)
+        try:
+            chat.run(mouse=settings.tui.mouse)
+        finally:
+            saved = chat.close()
+        code = chat.return_code or 0
     if not saved:
         raise HistoryError(
             "Not everything could be written to the history.",
             f"See whether the disk is full, and what `ponder history` says: {paths.history_file()}",
         )
-    if chat.return_code:
-        sys.exit(chat.return_code)
+    if code:
+        sys.exit(code)
 
 
 def _wanted(latest: bool, number: int | None) -> int | None:

@@ -105,6 +105,8 @@ class TuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Thinking tokens that one press grants."""
     mouse: bool = True
     """Whether the mouse is listened to; false leaves selecting text to the terminal."""
+    plain: bool = False
+    """Chat by lines of words instead of on a screen, as `ponder chat --plain` does."""
     latex: bool = True
     """Show formulas as Unicode, here and where `ponder ask` writes to a terminal; what is copied or
     exported keeps the LaTeX."""
