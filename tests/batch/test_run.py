@@ -168,12 +168,48 @@ def test_a_deadline_for_all_answers_or_says_why_not(home: Path, tmp_path: Path) 
     assert all(not one["answer"] and one["finish"] is None for one in refused)
 
 
+def test_a_deadline_in_the_settings_is_each_questions_own(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text("[budget]\nwithin = 3600\n")
+    file = tmp_path / "q.jsonl"
+    lines: list[dict[str, Any]] = [{}, {"within": 1800}, {"budget": "900s"}]
+    file.write_text("\n".join(json.dumps({"question": "What is 2 + 3?"} | one) for one in lines))
+    assert ponder(home, "run", file, "--at-once", "1").returncode == 0
+    seconds = {
+        one["line"]: round(event["figures"]["seconds"] / 100) * 100
+        for one in results(tmp_path / "q.results.jsonl")
+        for event in one["decisions"]
+        if event["change"] == "deadline"
+    }
+    assert seconds == {1: 3600, 2: 1800, 3: 900}
+
+
+def test_even_shares_are_kept_and_looks_are_paid_from_the_pool(home: Path, tmp_path: Path) -> None:
+    file = file_of(tmp_path, 6)
+    words = ("--pool", "900", "--even", "--stop", "converged:2,every=8", "--seed", "3")
+    done = ponder(home, "run", file, *words)
+    assert done.returncode == 0, done.stderr
+    told = results(tmp_path / "q.results.jsonl")
+    used = [one["think"] + one["usage"]["probe"] for one in told]
+    assert sum(one["usage"]["probe"] for one in told) > 0
+    assert sum(used) <= 900
+    for spent, one in zip(used, told, strict=True):
+        assert spent >= 150 or one["finish"] != "cap"
+    assert f"{sum(used)} of 900 thinking tokens" in done.stderr
+    # What looks took counts for a run that goes on.
+    assert ponder(home, "run", file_of(tmp_path, 7), *words).returncode == 0
+    both = results(tmp_path / "q.results.jsonl")
+    assert len(both) == 7
+    assert sum(one["think"] + one["usage"]["probe"] for one in both) <= 900
+
+
 def test_bad_words_are_refused_before_a_model_is_loaded(home: Path, tmp_path: Path) -> None:
     file = file_of(tmp_path, 1)
     for arguments, why in (
         (("--pool", "much"), "no number of tokens to share"),
         (("--pool", "-5"), "means nothing"),
         (("--within", "soon"), "no time"),
+        (("--even",), "for a pool"),
         (("--output", str(file)), "would go into"),
         (("--output", str(tmp_path)), "is a folder"),
     ):

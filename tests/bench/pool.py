@@ -8,6 +8,7 @@ the model thinks about these questions if it is let. Three ways to spend it:
 * split: every question has the same cap, pool over questions; landing off, so that it is exact
 * width 1: the same pool, one question at a time
 * index: `ponder run --pool`, four at a time
+* even: `ponder run --pool --even`, four at a time
 
 The model's lengths are learned from other questions first, as they are after some use. Each
 question has the same seed in all ways; the difference has a paired bootstrap interval over
@@ -45,11 +46,13 @@ def ask(
     seed: int,
     tokens: int | None,
     width: int,
+    even: bool = False,
 ) -> list[Result]:
     """The results of all questions, in their order."""
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "r", "bench") as results:
-        asking = Asking(session.session, lambda _: budget, session.sampling, seed, "bench")
-        Run(asking, asked, results, Terms(tokens, None, width)).ask(lambda _question, _result: None)
+        asking = Asking(session.session, lambda _: budget, None, session.sampling, seed, "bench")
+        terms = Terms(tokens, None, width, even)
+        Run(asking, asked, results, terms).ask(lambda _question, _result: None)
         return [results.done[question.digest] for question in asked]
 
 
@@ -102,17 +105,19 @@ def main() -> None:
             split = [ask(session, asked, replace(plain, cap=cap), s, None, WIDTH) for s in seeds]
             narrow = [ask(session, asked, plain, s, pool, 1) for s in seeds]
             index = [ask(session, asked, plain, s, pool, WIDTH) for s in seeds]
+            even = [ask(session, asked, plain, s, pool, WIDTH, True) for s in seeds]
             print(f"\npool {pool:,} ({share:.0%} of natural), {cap} a question")
             tell("split", split)
             tell("width 1", narrow)
             tell("index", index)
-            pairs = zip(*(rights(ways) for ways in (index, split)), strict=True)
-            differences = [i - s for i, s in pairs]
-            low, high = interval(differences)
-            mean = sum(differences) / len(differences)
-            print(
-                f"  index - split: {100 * mean:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
-            )
+            tell("even", even)
+            for name, found in (("index", index), ("even", even)):
+                pairs = zip(*(rights(ways) for ways in (found, split)), strict=True)
+                differences = [i - s for i, s in pairs]
+                low, high = interval(differences)
+                mean = sum(differences) / len(differences)
+                bounds = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+                print(f"  {name} - split: {100 * mean:+.1f} points {bounds}")
 
 
 def rights(ways: Sequence[Sequence[Result]]) -> list[float]:

@@ -280,10 +280,28 @@ def test_waiting_for_its_turn_is_part_of_the_time() -> None:
     assert second.usage.seconds < 2.1
 
 
-def test_a_prompt_that_cannot_be_read_in_time_is_refused() -> None:
+def test_time_that_is_its_own_begins_with_its_turn() -> None:
+    asked = [
+        Request(at, (256, 120), Budget(within=within), Sampling(), turn=2.0)
+        for at, within in enumerate((None, None, 5.0))
+    ]
+    told, _ = run(for_ever, Speed(), asked, learned=experienced(Speed()), n_ctx=2000)
+    (_, first), (_, second), (took, third) = finished(told).values()
+    for trace in (first, second):
+        assert 1.8 < trace.usage.seconds <= 2.035
+        assert trace.finish is Finish.DEADLINE
+    # Of both deadlines the earlier one binds.
+    assert took <= 5.035
+    assert third.usage.seconds < 1.1
+
+
+@pytest.mark.parametrize(("within", "turn"), [(0.1, None), (None, 0.1), (9.0, 0.1)])
+def test_a_prompt_that_cannot_be_read_in_time_is_refused(
+    within: float | None, turn: float | None
+) -> None:
     prompt = (256, *b"x" * 3000)
     with pytest.raises(BudgetError, match=r"to read them takes some 0\.3 s") as refused:
-        request = Request(1, prompt, Budget(within=0.1), Sampling())
+        request = Request(1, prompt, Budget(within=within), Sampling(), turn=turn)
         run(for_ever, Speed(), [request], learned=experienced(Speed()), n_ctx=4000)
     assert refused.value.hint
 

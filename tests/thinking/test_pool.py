@@ -33,7 +33,7 @@ from ponder.events import Event, Finished, Rebudgeted, Started
 from ponder.thinking.learned import Learned
 from ponder.thinking.lengths import LengthModel
 from ponder.thinking.live import Request
-from ponder.thinking.pool import Pool, Prospects, Terms, first
+from ponder.thinking.pool import Pool, Prospects, Terms, ranked
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
@@ -158,8 +158,8 @@ def test_the_index_is_the_best_rate_of_any_horizon() -> None:
 
 def test_the_earliest_deadline_goes_before_the_highest_index() -> None:
     inf = float("inf")
-    assert first([(inf, 9.0), (5.0, 1.0), (4.0, 0.5)]) == 2
-    assert first([(inf, 1.0), (inf, 2.0), (inf, 2.0)]) == 1
+    assert ranked([(inf, 9.0), (5.0, 1.0), (4.0, 0.5)]) == [2, 1, 0]
+    assert ranked([(inf, 1.0), (inf, 2.0), (inf, 2.0)]) == [1, 2, 0]
 
 
 # -- any model ------------------------------------------------------------------------------

@@ -206,18 +206,25 @@ def test_whatever_is_asked_while_a_probe_runs(
 @given(
     adversaries,
     st.lists(st.sampled_from((*RULES, "off")), min_size=2, max_size=4),
-    st.integers(0, 250),
+    st.integers(0, 600),
     st.booleans(),
+    st.booleans(),
+    st.integers(1, 4),
 )
 def test_looks_beside_a_pool(
-    adversary: Adversary, rules: list[str], tokens: int, one_question: bool
+    adversary: Adversary,
+    rules: list[str],
+    tokens: int,
+    one_question: bool,
+    even: bool,
+    burst: int,
 ) -> None:
     """Whatever a shared pool does to a thought that is looked at: paused, dropped, cut."""
-    engine = engine_of(adversary, n_seqs=4)
+    engine = engine_of(adversary, n_seqs=4, burst=burst)
     scheduler = Scheduler(engine, resolve(TAGGED, VOCAB))
     purse = Purse(tokens, LengthModel()) if one_question else None
     if not one_question:
-        scheduler.sharing.agree(Terms(tokens=tokens), 0.0)
+        scheduler.sharing.agree(Terms(tokens=tokens, even=even), 0.0)
     scheduler.submit_together(
         [
             Request(at, (256, 120), Budget(cap=100, stop=rule), Sampling(seed=at), purse=purse)
@@ -228,7 +235,11 @@ def test_looks_beside_a_pool(
     assert len(traces) == len(rules)
     assert scheduler.ledger.free == engine.capacity
     assert not engine._seqs
-    assert sum(trace.usage.think for trace in traces) <= tokens
+    # Looks are paid from what is shared, like the thoughts that they look at.
+    used = sum(trace.usage.think + trace.usage.probe for trace in traces)
+    assert used <= tokens
+    if purse is None:
+        assert scheduler.sharing.pool.left == tokens - used
     assert all(trace.answer or trace.answer_end is AnswerEnd.DROPPED for trace in traces)
 
 

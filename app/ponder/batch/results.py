@@ -49,6 +49,11 @@ class Result(msgspec.Struct, kw_only=True, frozen=True):
     """What was decided on its thinking, in order, with figures."""
 
     @property
+    def spent(self) -> int:
+        """What it took of a pool: thinking, and looks at it."""
+        return self.think + int(self.usage.get("probe", 0))
+
+    @property
     def over(self) -> bool:
         """Whether it need not be asked again."""
         return self.finish != "cancelled"
@@ -59,7 +64,7 @@ class Results:
 
     Attributes:
         done: by question, those that need not be asked again.
-        spent: thinking tokens that went into these settings so far.
+        spent: tokens of a pool that went into these settings so far.
         passed_over: lines that are no result.
     """
 
@@ -78,7 +83,7 @@ class Results:
                 continue
             if result.settings != settings:
                 continue
-            self.spent += result.think
+            self.spent += result.spent
             if result.over:
                 self.done.setdefault(result.digest, result)
         self._lost = self._reckon_lost()

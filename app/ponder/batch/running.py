@@ -59,7 +59,7 @@ class Progress:
     """Of those done, how many have a key and were answered."""
     refused: int = 0
     spent: int = 0
-    """Thinking tokens of finished questions, and those that a kill cost."""
+    """Thinking tokens of finished questions, looks included, and those that a kill cost."""
     running: dict[int, Standing] = field(default_factory=dict)
     waiting: int = 0
     """Questions that have not begun."""
@@ -85,6 +85,8 @@ class Asking:
     session: Session
     budget: Callable[[Question], Budget]
     """The limits of one question, its deadline aside."""
+    turn: float | None
+    """Seconds from its start that one has which names no time; None: as long as it takes."""
     sampling: Sampling
     seed: int | None
     """Of the first line; each next one has the next. None: a fresh one for each."""
@@ -184,6 +186,7 @@ class Run:
         budget = asking.budget(question)
         limits = (budget.within, question.within, self._terms.within)
         within = min((limit for limit in limits if limit is not None), default=None)
+        named = budget.within is not None or question.within is not None
         own = asking.session.messages if question.system is None else []
         system = [Message("system", question.system)] if question.system else own
         boxed = any("\\boxed" in one.content for one in [*system, question.messages[-1]])
@@ -194,6 +197,7 @@ class Run:
             replace(asking.sampling, seed=seed),
             boxed,
             question.weight,
+            turn=None if named else asking.turn,
         )
         return request, seed
 
@@ -251,7 +255,7 @@ class Run:
         self, question: Question, result: Result, finished: Callable[[Question, Result], None]
     ) -> None:
         self._results.add(result)
-        self.progress.spent += result.think
+        self.progress.spent += result.spent
         if result.over:
             self.progress.count(result)
             finished(question, result)

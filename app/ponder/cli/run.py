@@ -56,6 +56,9 @@ _AT_ONCE = 4
 @model_options
 @stop_option
 @click.option("--pool", metavar="TOKENS", help="Thinking tokens for all of them: 20000, 20k.")
+@click.option(
+    "--even", is_flag=True, help="Each first has an even share of the pool; the index has the rest."
+)
 @click.option("--within", "-w", metavar="TIME", help="Answer all of them by then: 90s, 10m, 1h.")
 @click.option(
     "--at-once",
@@ -82,6 +85,7 @@ def app(
     budget: str | None,
     stop: str | None,
     pool: str | None,
+    even: bool,
     within: str | None,
     at_once: int,
     output: Path | None,
@@ -95,10 +99,13 @@ def app(
     **engine_and_sampling: float | str | None,
 ) -> None:
     """See the command's help."""
+    if even and pool is None:
+        raise InputError("--even is for a pool, and there is none.", "Add --pool 20k, for example.")
     terms = Terms(
         None if pool is None else _tokens(pool),
         None if within is None else seconds(within),
         at_once,
+        even,
     )
     settings = with_model(read(paths.config_file()), model, lora)
     settings = with_options(settings, engine_and_sampling)
@@ -188,7 +195,9 @@ def _asking(
 ) -> Asking:
     from ponder.batch.running import Asking, settings_digest
 
-    # A deadline in the settings is that of one question which somebody waits for.
+    # A deadline in the settings is one question's, and here nobody waits for it in the queue:
+    # its time begins when it starts.
+    turn = settings.budget.within
     base = replace(settings.budget.base(), within=None)
     n_ctx, lengths = opened.engine.n_ctx, opened.session.runner.learned.thinking
 
@@ -202,11 +211,11 @@ def _asking(
         template="" if template is None else template.read_text("utf-8"),
         system=[message.content for message in opened.session.messages],
         sampling=asdict(opened.sampling),
-        budget=asdict(base),
+        budget=asdict(base) | {"within": turn},
         wish=None if wish is None else wish.label,
         seed=seed,
     )
-    return Asking(opened.session, budget, opened.sampling, seed, told)
+    return Asking(opened.session, budget, turn, opened.sampling, seed, told)
 
 
 def _tell_faults(file: Path, faults: list[Fault], as_json: bool) -> None:

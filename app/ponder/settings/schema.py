@@ -34,8 +34,8 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_answer: _Count | None = None
     """Most answer tokens a question."""
     within: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Seconds a question has, from the asking to the end of its answer; as long as it takes where
-    it is not set."""
+    """Seconds a question has, from the asking (in `ponder run` from its start) to the end of its
+    answer; as long as it takes where it is not set."""
     landing: bool = True
     """End a thought at a sentence's end shortly before its cap; false cuts at the cap alone."""
     loops: bool = True

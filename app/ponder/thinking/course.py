@@ -238,7 +238,7 @@ class Course:
         if (
             live.finish is Finish.CLOSED
             and self._scribe.thinking(live) < live.cap
-            and (live.share is None or self._scribe.thinking(live) < live.share)
+            and live.shares(self._scribe.thinking(live) + 1)
             # What is left of a purse was dealt to those who think.
             and live.request.purse is None
             and live.room(self._protocol) > 0

@@ -60,6 +60,8 @@ class Request:
     as long as there is room for it."""
     purse: Purse | None = None
     """What it shares with other traces of its question; None: its budget is its own."""
+    turn: float | None = None
+    """Seconds from its start, waiting aside; None: as long as its budget says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,11 @@ class Live:
     told_at: float = -inf
     """When that was."""
     share: int | None = None
-    """Thinking tokens that a pool has dealt it so far, the used ones included; None: no pool."""
+    """Tokens that a pool has dealt it so far, the used ones included; None: no pool."""
+    probed: int = 0
+    """Tokens that looks at it took. Whoever pays for its thinking pays for them."""
+    owing: int = 0
+    """Tokens that a look which runs may still take, and those of the thought that wait for it."""
     paused: bool = False
     """Whether others of the pool think in its place."""
     verdict: Close | None = None
@@ -327,7 +333,7 @@ class Live:
         """Thinking tokens until something has to be decided."""
         left = min(self.cap - think, self.room(protocol))
         if self.share is not None:
-            left = min(left, self.share - think)
+            left = min(left, self.share - think - self.probed)
         window = self.landing
         if window:
             left = left - window if left > window else 1
@@ -337,7 +343,11 @@ class Live:
 
     def awaits_share(self, think: int) -> bool:
         """Whether it has thought all that its pool has dealt it, and would think on."""
-        return self.finish is None and self.share is not None and think >= self.share
+        return self.finish is None and not self.shares(think + 1)
+
+    def shares(self, think: int) -> bool:
+        """Whether what its pool has dealt it is enough for so many thinking tokens in all."""
+        return self.share is None or think + self.probed <= self.share
 
     def view(
         self, think: int, ending: bool, protocol: ThinkProtocol, now: float, boundary: bool

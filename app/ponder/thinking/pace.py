@@ -59,9 +59,10 @@ class Pace:
         Raises:
             BudgetError: it would, as far as is known.
         """
-        within = request.budget.within
+        limits = (request.budget.within, request.turn)
+        within = min((limit for limit in limits if limit is not None), default=inf)
         reading = self._learned.steps.reading(unread)
-        if within is not None and reading > within:
+        if reading > within:
             raise BudgetError(
                 f"The prompt has {unread:,} tokens, and to read them takes some {reading:.2g} s "
                 f"here: no answer can come within {within:.2g} s.",

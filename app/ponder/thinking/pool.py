@@ -39,6 +39,9 @@ class Terms:
     """Seconds from now until the last of them is answered; None: no deadline."""
     width: int = 1
     """How many of them are decoded in one batch; others may be open meanwhile, and wait."""
+    even: bool = False
+    """Whether each of them first has an even share of the tokens, and the index deals out only
+    what others leave of theirs. So none thinks less than if they were split evenly."""
 
     def __post_init__(self) -> None:
         if self.tokens is not None and self.tokens < 0:
@@ -63,15 +66,20 @@ class Terms:
 
 
 class Pool:
-    """Accounts of thinking tokens: what was dealt is never more than there is.
+    """Accounts of tokens that thoughts, and looks at them, take: never more is dealt than there is.
 
     Args:
         tokens: how many there are; None: without end.
+        even: whether an even share is kept for everybody who has joined and is not over.
     """
 
-    def __init__(self, tokens: int | None) -> None:
+    def __init__(self, tokens: int | None, even: bool = False) -> None:
         self._tokens = inf if tokens is None else float(tokens)
+        self._even = even and tokens is not None
         self._dealt: dict[int, int] = {}
+        self._waiting: set[int] = set()
+        """Who has joined and was dealt nothing yet."""
+        self._joined = 0
         self._used = 0
 
     @property
@@ -79,22 +87,44 @@ class Pool:
         """Tokens that nobody was dealt; infinite where there is no limit."""
         return self._tokens - self._used - sum(self._dealt.values())
 
-    def dealt(self, owner: int) -> int:
-        """Tokens that a thought was dealt so far, those that it used included."""
-        return self._dealt.get(owner, 0)
+    @property
+    def share(self) -> int:
+        """What an even split gives everybody; 0 where nothing is kept for anybody."""
+        return int(self._tokens) // self._joined if self._even and self._joined else 0
+
+    def left_for(self, owner: int) -> float:
+        """The same, less what is kept for others."""
+        share = self.share
+        if not share:
+            return self.left
+        kept = sum(max(0, share - dealt) for one, dealt in self._dealt.items() if one != owner)
+        return max(0.0, self.left - kept - share * len(self._waiting - {owner}))
+
+    def holds(self, owner: int) -> int:
+        """Tokens that nobody else can have: dealt, or kept for it."""
+        dealt = self._dealt.get(owner, 0)
+        there = owner in self._dealt or owner in self._waiting
+        return max(dealt, self.share) if there else 0
+
+    def join(self, owner: int) -> None:
+        """A question that will think comes in."""
+        self._waiting.add(owner)
+        self._joined += 1
 
     def deal(self, owner: int, tokens: int) -> int:
-        """Deal as much of `tokens` as there is; gives how much that was."""
-        granted = int(max(0, min(tokens, self.left)))
+        """Deal as much of `tokens` as there is for it; gives how much that was."""
+        granted = int(max(0, min(tokens, self.left_for(owner))))
         self._dealt[owner] = self._dealt.get(owner, 0) + granted
+        self._waiting.discard(owner)
         return granted
 
     def settle(self, owner: int, used: int) -> None:
-        """A question is over: what it did not use goes back.
+        """A question is over, or will not think: what it did not use goes back.
 
         Raises:
             ValueError: it used more than it was dealt.
         """
+        self._waiting.discard(owner)
         dealt = self._dealt.pop(owner, 0)
         if not 0 <= used <= dealt:
             raise ValueError(f"{used} tokens were used, and {dealt} dealt")
@@ -169,10 +199,10 @@ def seconds_for(answers: int, width: int, one: float, reading: float) -> float:
     return -(-answers // width) * one + reading
 
 
-def first(keys: Sequence[tuple[float, float]]) -> int:
-    """Which of several questions is next: the earliest deadline, then the highest index.
+def ranked(keys: Sequence[tuple[float, float]]) -> list[int]:
+    """Whose turn it is, in order: the earliest deadline goes first, then the highest index.
 
     Args:
-        keys: for each, its own deadline (infinite: none) and its index. Ties go to the first.
+        keys: for each, its own deadline (infinite: none) and its index. Ties keep their order.
     """
-    return min(range(len(keys)), key=lambda at: (keys[at][0], -keys[at][1]))
+    return sorted(range(len(keys)), key=lambda at: (keys[at][0], -keys[at][1]))

@@ -6,7 +6,7 @@ on the trace: what follows from a look is decided by whoever takes it.
 
 A probe is short, and lives in the room that is set aside for the closing words and the answer, of
 which a thought that goes on needs nothing yet. The trace stands still meanwhile. A look is left out
-where there is no seat or no time for it.
+where there is no seat or no time for it, or where a pool does not pay for it.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class Probes:
         pace: knows what there is time for.
         grants: tokens that each sequence may bring; a probe takes its trace's place.
         normal: a normal form of answers: those with the same are the same.
+        pays: whether what a trace shares with others pays so many tokens more.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Probes:
         pace: Pace,
         grants: dict[Seq, int],
         normal: Callable[[str], str],
+        pays: Callable[[Live, int], bool],
     ) -> None:
         self._hands = sequences
         self._protocol = protocol
@@ -106,6 +108,7 @@ class Probes:
         self._pace = pace
         self._grants = grants
         self._normal = normal
+        self._pays = pays
         self._watches: dict[int, _Watch] = {}
         self._by_seq: dict[Seq, _Probe] = {}
 
@@ -184,6 +187,10 @@ class Probes:
             return None
         if not self._pace.allows(live, len(words), most, now):
             return None
+        # What was sampled beyond this place becomes thought, if the look ends nothing.
+        owing = most + len(rest.tokens)
+        if not self._pays(live, len(words) + owing):
+            return None
         try:
             seq = self._hands.fork(live.seq, _GREEDY, self._hands.capabilities.signals)
         except ContextFull:
@@ -191,7 +198,8 @@ class Probes:
         self._hands.rewind(seq, live.used())
         self._hands.feed(seq, words)
         self._scribe.forcings += 1
-        self._ledger.charge(live.request.id, Account.PROBE, len(words))
+        live.owing = owing
+        self._charge(live, len(words))
         probe = self._by_seq[seq] = _Probe(live, seq, need, think, rest, len(words), most)
         self._grants.pop(live.seq, None)
         self._grants[seq] = most
@@ -207,7 +215,8 @@ class Probes:
         live = probe.live
         probe.cost += len(chunk.tokens)
         probe.left -= len(chunk.tokens)
-        self._ledger.charge(live.request.id, Account.PROBE, len(chunk.tokens))
+        live.owing -= len(chunk.tokens)
+        self._charge(live, len(chunk.tokens))
         look = self._read(probe, chunk)
         if look is None and now < live.due:
             self._grants[probe.seq] = probe.left
@@ -265,7 +274,12 @@ class Probes:
         self._by_seq.clear()
         self._watches.clear()
 
+    def _charge(self, live: Live, tokens: int) -> None:
+        self._ledger.charge(live.request.id, Account.PROBE, tokens)
+        live.probed += tokens
+
     def _close(self, probe: _Probe) -> None:
+        probe.live.owing = 0
         self._watches[probe.live.request.id].probe = None
         del self._by_seq[probe.seq], self._grants[probe.seq]
         self._hands.close(probe.seq)

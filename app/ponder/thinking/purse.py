@@ -1,5 +1,7 @@
 """Thinking tokens that the traces of one question share, and who goes on when they run short.
 
+Looks at thoughts are paid from it as well.
+
 All think on, a token each in every step, as long as each can be given what half of the traces
 that thought so long still need. When the purse no longer holds that, one is dropped after the
 other until it does: a trace that goes in circles, then the one least sure of what it says, then
@@ -38,18 +40,21 @@ class Purse:
     def __init__(self, tokens: int, lengths: LengthModel) -> None:
         self.tokens = tokens
         self.members: list[Live] = []
+        self.spare = 0
+        """Tokens that the coming step cannot take: looks may have them."""
         self._spent = 0
         self._lengths = lengths
         self._needs: dict[int, int] = {}
 
     def leave(self, live: Live, think: int) -> None:
-        """A trace is over; what it thought stays spent."""
+        """A trace is over; what it thought, and what was spent on looks at it, stays spent."""
         self.members.remove(live)
-        self._spent += think
+        self._spent += think + live.probed
 
     def left(self, thought: Callable[[Live], int]) -> int:
-        """Tokens that nobody has sampled yet."""
-        return self.tokens - self._spent - sum(thought(live) for live in self.members)
+        """Tokens that nobody has taken yet, nor may take in a look that runs."""
+        taken = sum(thought(live) + live.probed + live.owing for live in self.members)
+        return self.tokens - self._spent - taken
 
     def need(self, think: int) -> int:
         """Tokens that a trace is to be able to go on for, to be worth going on with."""
@@ -102,9 +107,11 @@ class Keeper:
             left = self._thin_out(purse)
             thinking = [live for live in purse.members if live.finish is None]
             share = left // max(1, len(thinking))
+            purse.spare = left
             for live in thinking:
                 if share:
                     live.quota = min(live.quota, share)
+                    purse.spare -= live.quota
                     if live.seq in grants:
                         grants[live.seq] = live.quota
                 else:
@@ -113,6 +120,16 @@ class Keeper:
                     self._scribe.rebudget(live, BudgetChange.POOL, figures=figures)
                     self._course.cut(live, Finish.CAP, now)
                     regrant(live)
+
+    def pays(self, live: Live, tokens: int) -> bool:
+        """Whether the purse that a trace lives on pays for a look of so many tokens."""
+        purse = live.request.purse
+        if purse is None:
+            return True
+        if purse.spare < tokens:
+            return False
+        purse.spare -= tokens
+        return True
 
     def _thin_out(self, purse: Purse) -> int:
         """Drop who cannot be kept on; gives the tokens that are left."""

@@ -5,7 +5,12 @@ promises most ends for its tokens (`pool.Prospects`). A thought is dealt a quant
 that used up it competes with all others, those that have not begun included: it is dealt another,
 or is paused where it stands, KV cache and all. What was dealt and not used goes back when the
 question is over. When nothing is left, thoughts are closed, and their answers come from room that
-was never part of the pool.
+was never part of the pool. Looks at a thought are paid from what it is dealt, and are dealt more
+where that is not enough.
+
+Where shares are even, nobody competes for the first tokens: they are kept for each question until
+it is over, and only what is left of them is dealt by promise. A paused thought is closed early
+where one that has not begun needs its place.
 
 A deadline is a pool of seconds: the thinking ends when what is left is what all answers that are
 still missing take. Acts through scribe and course, like any other decision; decodes nothing.
@@ -25,7 +30,7 @@ from ponder.thinking.learned import Learned
 from ponder.thinking.live import Live, Plan, Request, plan
 from ponder.thinking.pace import Pace
 from ponder.thinking.policies import Close
-from ponder.thinking.pool import Pool, Prospects, Terms, first, seconds_for
+from ponder.thinking.pool import Pool, Prospects, Terms, ranked, seconds_for
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scribe import Scribe
 from ponder.types import BudgetChange, Figures, Finish
@@ -106,13 +111,15 @@ class Sharing:
     def agree(self, terms: Terms, now: float) -> None:
         """What is asked from here on shares what these terms say, from this time on."""
         self.terms = terms
-        self.pool = Pool(terms.tokens)
+        self.pool = Pool(terms.tokens, terms.even)
         self.deadline = inf if terms.within is None else now + terms.within
 
     # -- the queue --------------------------------------------------------------------------
 
     def enqueue(self, waiting: Waiting) -> None:
         """A question comes in."""
+        if waiting.plan.cap is not None:
+            self.pool.join(waiting.request.id)
         if self.terms is None:
             self._queue.append(waiting)
         else:
@@ -129,13 +136,14 @@ class Sharing:
         for at, waiting in enumerate(self._queue):
             if waiting.request.id == question:
                 del self._queue[at]
+                self.pool.settle(question, 0)
                 self.stirred = True
                 return waiting
         return None
 
     def over(self, live: Live) -> None:
         """A question is over."""
-        self.pool.settle(live.request.id, 0 if live.share is None else self._scribe.thinking(live))
+        self.pool.settle(live.request.id, 0 if live.share is None else self._spent(live))
         self.stirred = True
 
     # -- time -------------------------------------------------------------------------------
@@ -179,8 +187,21 @@ class Sharing:
 
     def begin(self, live: Live) -> None:
         """Deal a question that starts its first tokens."""
-        if live.finish is None and self.terms is not None and self.terms.scarce:
+        if live.finish is not None:
+            self.pool.settle(live.request.id, 0)
+        elif self.terms is not None and self.terms.scarce:
             self._grant(live)
+
+    def pays(self, live: Live, tokens: int) -> bool:
+        """Whether so many tokens for a look are there; deals what is missing."""
+        if live.share is None:
+            return True
+        missing = self._spent(live) + tokens - live.share
+        if missing > self.pool.left_for(live.request.id):
+            return False
+        if missing > 0:
+            self._deal(live, missing)
+        return True
 
     def _start_first(self, now: float) -> bool:
         """Start, or refuse, the first of the queue; false where it has to wait."""
@@ -188,6 +209,7 @@ class Sharing:
         hopeless = self._hopeless(waiting, now)
         if hopeless is not None:
             self._queue.popleft()
+            self.pool.settle(waiting.request.id, 0)
             self._scribe.refuse(waiting.request, waiting.plan, hopeless)
             return True
         planned = self._fitting(waiting, now)
@@ -213,7 +235,7 @@ class Sharing:
 
         None: it has to wait, because tokens may still come back.
         """
-        left, late = self.pool.left, now >= self._over_at
+        left, late = self.pool.left_for(waiting.request.id), now >= self._over_at
         if waiting.plan.cap is None or (left >= self._least and not late):
             return waiting.plan
         if not late and self._outstanding():
@@ -228,22 +250,34 @@ class Sharing:
             keys = [(self._own(live.deadline), self._index(live)) for live in idle]
             if self._queue:
                 head = self._queue[0]
-                fresh = self._prospects.index(0, head.weight)
-                if first([*keys, (self._own(head.deadline), fresh)]) == len(
-                    idle
-                ) and self._start_first(now):
-                    continue
-            if not idle:
+                keys.append((self._own(head.deadline), self._prospects.index(0, head.weight)))
+            turns = ranked(keys)
+            if any(self._goes_on(idle, at, at == turns[0], now) for at in turns):
+                continue
+            if not idle or self._outstanding():
                 break
-            live = idle[first(keys)]
-            if self._grant(live):
-                self._regrant(live)
-            elif self._outstanding():
+            if self._queue and self._kept(self._queue[0]):
+                # Somebody's share waits for a place: the least promising makes room.
+                if all(live.finish is None for live in self._live.values()):
+                    self._close(idle[next(at for at in turns[::-1] if at < len(idle))], now, False)
                 break
-            else:
-                for one in idle:
-                    self._close(one, now, late=False)
+            for live in idle:
+                self._close(live, now, late=False)
         self._pause()
+
+    def _goes_on(self, idle: list[Live], at: int, best: bool, now: float) -> bool:
+        """Deal one of those that wait its next tokens, or start the first of the queue."""
+        if at < len(idle):
+            if not self._grant(idle[at]):
+                return False
+            self._regrant(idle[at])
+            return True
+        # One for which nothing is left would answer without a thought: the others come first.
+        return (best or self._kept(self._queue[0])) and self._start_first(now)
+
+    def _kept(self, waiting: Waiting) -> bool:
+        """Whether enough to think with is kept for a question that has not begun."""
+        return self.pool.holds(waiting.request.id) >= self._least
 
     def _pause(self) -> None:
         """Tell who has to wait."""
@@ -257,16 +291,19 @@ class Sharing:
 
     def _grant(self, live: Live) -> bool:
         """Deal a thought its next tokens; false where there are none."""
-        figures = {"index": self._index(live)}
-        tokens = self.pool.deal(live.request.id, self._prospects.quantum)
-        if not tokens:
-            return False
-        live.share = (live.share or 0) + tokens
-        change = BudgetChange.RESUMED if live.paused else BudgetChange.GRANTED
-        live.paused = False
-        figures |= {"tokens": tokens, **self._left()}
-        self._scribe.rebudget(live, change, figures=figures)
-        return True
+        return self._deal(live, self._prospects.quantum) > 0
+
+    def _deal(self, live: Live, wanted: int) -> int:
+        """Deal a thought so many tokens, or what there is for it; gives how many."""
+        index = self._index(live)
+        tokens = self.pool.deal(live.request.id, wanted)
+        if tokens:
+            live.share = (live.share or 0) + tokens
+            change = BudgetChange.RESUMED if live.paused else BudgetChange.GRANTED
+            live.paused = False
+            figures = {"index": index, "tokens": tokens, **self._left()}
+            self._scribe.rebudget(live, change, figures=figures)
+        return tokens
 
     def _close(self, live: Live, now: float, late: bool) -> None:
         """End a thought: the pool has no more tokens, or no more time, or its own is up."""
@@ -296,6 +333,10 @@ class Sharing:
     def _awaits(self, live: Live) -> bool:
         return live.awaits_share(self._scribe.thinking(live))
 
+    def _spent(self, live: Live) -> int:
+        """What it took of its share: thinking, and looks at it."""
+        return self._scribe.thinking(live) + live.probed
+
     def _index(self, live: Live) -> float:
         return self._prospects.index(self._scribe.thinking(live), live.request.weight)
 
@@ -306,7 +347,7 @@ class Sharing:
     def _outstanding(self) -> bool:
         """Whether somebody may still give tokens back."""
         return any(
-            live.share is not None and self._scribe.thinking(live) < live.share
+            live.share is not None and self._spent(live) < self.pool.holds(live.request.id)
             for live in self._live.values()
         )
 

@@ -7,9 +7,11 @@ and not whose turn it is (`sharing.py`).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from itertools import takewhile
 
 from ponder.errors import PonderError
@@ -64,7 +66,14 @@ class Traces:
         self.scribe = Scribe(sequences, protocol, self.ledger, self.events)
         self.pace = Pace(protocol, learned, self.live, sequences.n_ctx)
         self.probes = Probes(
-            sequences, protocol, self.ledger, self.scribe, self.pace, self.grants, normal
+            sequences,
+            protocol,
+            self.ledger,
+            self.scribe,
+            self.pace,
+            self.grants,
+            normal,
+            self._pays,
         )
         self.course = Course(protocol, self.scribe, self.pace, self.probes)
         self.keeper = Keeper(self.scribe, self.course, self._cannot_keep)
@@ -111,6 +120,10 @@ class Traces:
         if len(self.live) >= self._hands.n_seqs:
             return False
         request, _, asked = waiting
+        if request.turn is not None:
+            # From now on its deadline is one like any other.
+            own = min(request.budget.within or math.inf, self.now - asked + request.turn)
+            request = replace(request, budget=replace(request.budget, within=own))
         planned = self.pace.in_time(request, planned, asked, self.now)
         if planned.lease > self.ledger.free:
             return False
@@ -196,6 +209,10 @@ class Traces:
         """Tell what a deadline comes to, where there is news of it."""
         if (figures := self.pace.news(live, self.now)) is not None:
             self.scribe.rebudget(live, BudgetChange.DEADLINE, figures=figures)
+
+    def _pays(self, live: Live, tokens: int) -> bool:
+        """Whether what it shares with others pays for a look at it."""
+        return self.keeper.pays(live, tokens) and self.sharing.pays(live, tokens)
 
     def settle(self) -> None:
         """Charge and tell what was gathered, and reckon with time anew."""
