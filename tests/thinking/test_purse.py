@@ -82,7 +82,7 @@ def dropped(found: Sequence[Trace]) -> list[int]:
     return [at for at, trace in enumerate(found) if trace.answer_end is AnswerEnd.DROPPED]
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 @given(
     dialect=st.sampled_from(DIALECTS),
     adversary=adversaries,
@@ -121,7 +121,7 @@ def test_whatever_the_model_does_the_purse_is_never_exceeded(
     assert not engine._seqs
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=6), st.integers(1, 1500))
 def test_a_purse_with_room_for_all_changes_nothing(lengths: list[int], more: int) -> None:
     alone = [shared(Purse(10**6, LengthModel()), [length])[0] for length in lengths]
