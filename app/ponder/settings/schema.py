@@ -107,6 +107,9 @@ class TuiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the mouse is listened to; false leaves selecting text to the terminal."""
     plain: bool = False
     """Chat by lines of words instead of on a screen, as `ponder chat --plain` does."""
+    motion: bool = True
+    """Whether things move: false stops the cursor's blinking and sliding, and paints what streams
+    twice a second."""
     latex: bool = True
     """Show formulas as Unicode, here and where `ponder ask` writes to a terminal; what is copied or
     exported keeps the LaTeX."""

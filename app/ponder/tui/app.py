@@ -7,7 +7,6 @@ opens a model; knows nothing of what happens on them.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import threading
@@ -20,8 +19,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import DescendantFocus
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets import Input, TextArea
 
 from ponder import hardware, paths
 from ponder import settings as settings_file
@@ -35,7 +36,7 @@ from ponder.settings import Settings
 from ponder.thinking.effort import Wish
 from ponder.tui import pump, themes
 from ponder.tui.dialogue import Dialogue
-from ponder.tui.footprint import Footprint
+from ponder.tui.footprint import Footprint, keep_what_is_there
 from ponder.tui.jobs import Job, Jobs, State
 from ponder.tui.screens import bindings
 from ponder.tui.screens.chat import ChatScreen
@@ -57,16 +58,6 @@ GRACE = 3.0
 
 class Abandoned(Exception):
     """A model is not wanted any more while it loads."""
-
-
-def keep_what_is_there() -> None:
-    """Spare the garbage collector what stays anyway.
-
-    To look through all of it was measured to hold up a stream for 50 ms every few seconds.
-    """
-    gc.unfreeze()  # the model that was there before has gone
-    gc.collect()
-    gc.freeze()
 
 
 class PonderApp(App[int]):
@@ -145,6 +136,8 @@ class PonderApp(App[int]):
             self.theme = themes.OWN[0].name
             self.warn(error)
         self._kept_theme = self.theme
+        if not self.settings.tui.motion:
+            self.animation_level = "none"
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self._set_keys(self.settings.tui.keys)
         self._recorder_says = pump.Handover(self._history_trouble)
@@ -156,6 +149,11 @@ class PonderApp(App[int]):
                 with suppress(NotImplementedError, RuntimeError, ValueError):
                     loop.add_signal_handler(number, self._end, 128 + number)
         self.call_after_refresh(self._begin)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Where nothing is to move, no cursor blinks, on whichever screen it is."""
+        if not self.settings.tui.motion and isinstance(event.widget, Input | TextArea):
+            event.widget.cursor_blink = False
 
     def _begin(self) -> None:
         if self._first is not None:

@@ -32,6 +32,8 @@ Told = Event | Counted | Polled
 
 INTERVAL = 1 / 30
 """Seconds between batches at least."""
+CALM = 1 / 2
+"""The same where nothing is to move."""
 SHARE = 1 / 20
 """Of the time of the loop's thread, what a batch may take: all that it takes is taken from a
 model that uses every core."""

@@ -127,7 +127,8 @@ class ChatScreen(Steering, Levers, Looking, Choosing):
         try:
             # Written before it is shown: what was seen is not lost, whatever happens.
             written = partial(self.dialogue.record, asked)
-            async for events in pump.batches(asked.answering, written):
+            interval = pump.INTERVAL if self.ponder.settings.tui.motion else pump.CALM
+            async for events in pump.batches(asked.answering, written, interval):
                 await view.apply(events, conversation.following)
                 self._heed(events)
         except PonderError as error:
