@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
+from textual.app import App
+from textual.binding import Binding
+from textual.screen import Screen
 from textual.widgets import HelpPanel
 
+from ponder import tui
+from ponder.settings import TuiSettings
+from ponder.tui.screens.chat import ChatScreen
 from ponder.tui.widgets.keys import KeyLine
 from tui.play import playing
 from tui.stage import Opener, staged
@@ -31,3 +40,45 @@ async def test_a_click_on_a_key_presses_it() -> None:
         line = play.app.screen.query_one(KeyLine).render_line(0).text
         await play.pilot.click(KeyLine, offset=(line.index("f1"), 0))
         await play.until(lambda: bool(play.app.screen.query(HelpPanel)))
+
+
+def declared() -> dict[type, list[Binding]]:
+    """The keys that every screen and widget of this room declares."""
+    found: dict[type, list[Binding]] = {}
+    for module in pkgutil.walk_packages(tui.__path__, "ponder.tui."):
+        for kind in vars(importlib.import_module(module.name)).values():
+            if (
+                isinstance(kind, type)
+                and issubclass(kind, Screen | App)
+                and "BINDINGS" in vars(kind)
+            ):
+                found[kind] = [key for key in kind.BINDINGS if isinstance(key, Binding)]
+    return {kind: keys for kind, keys in found.items() if kind.__module__.startswith("ponder.")}
+
+
+def test_every_key_of_a_screen_has_a_name_a_word_and_a_sentence_and_no_two_are_one() -> None:
+    assert {"ChatScreen", "BudgetScreen", "ModelScreen"} <= {kind.__name__ for kind in declared()}
+    for kind, keys in declared().items():
+        for key in keys:
+            assert key.id, f"{kind.__name__}: {key.key} cannot be set to another key"
+            assert key.description, f"{kind.__name__}: {key.key} is called nothing"
+            assert key.tooltip, f"{kind.__name__}: nobody is told what {key.key} does"
+        pressed = [one for key in keys for one in key.key.split(",")]
+        assert len(set(pressed)) == len(pressed), f"{kind.__name__} has two uses for one key"
+
+
+async def test_every_key_of_the_chat_is_in_the_palette_and_can_be_another() -> None:
+    names = [key.id for key in declared()[ChatScreen] if key.id]
+    keys = {name: f"f{number}" for number, name in enumerate([*names, "cancel", "into-list"], 30)}
+    opener = Opener()
+    async with playing(staged(opener, tui=TuiSettings(keys=keys)), opener) as play:
+        assert play.notices == []
+        told = {command.title for command in play.app.get_system_commands(play.app.screen)}
+        for key in declared()[ChatScreen]:
+            assert key.description in told
+        active = play.app.screen.active_bindings.items()
+        mapped = {
+            one.binding.id: key for key, one in active if one.node is play.chat and one.binding.id
+        }
+        assert len(mapped) > 8  # what does something at the moment
+        assert mapped == {name: keys[name] for name in mapped}

@@ -78,7 +78,7 @@ class PonderApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
-        Binding("ctrl+q", "quit", "Quit", id="quit", show=False, priority=True),
+        Binding("ctrl+q", "quit", "Quit", id="quit", show=False, priority=True, tooltip="Leave"),
     ]
 
     def __init__(
@@ -364,7 +364,7 @@ class PonderApp(App[int]):
 
     def _set_keys(self, keys: dict[str, str]) -> None:
         """The user's keys; an action that there is not is told of, the others are set."""
-        offered = [*self.BINDINGS, *self.chat.BINDINGS, *bindings.MODELS]
+        offered = [*self.BINDINGS, *bindings.CHAT, *bindings.MODELS, *bindings.DIALOGS]
         known = {binding.id for binding in offered if isinstance(binding, Binding) and binding.id}
         for wrong in sorted(set(keys) - known):
             self.warn(UnknownName("action in [tui.keys]", wrong, known))

@@ -6,6 +6,14 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
+LEAVE = Binding("escape", "leave", "Cancel", id="cancel", tooltip="Leave everything as it is")
+INTO_LIST = Binding(
+    "down", "app.focus_next", "Into the list", id="into-list", show=False,
+    tooltip="Go on to what is below",
+)  # fmt: skip
+DIALOGS: list[BindingType] = [LEAVE, INTO_LIST]
+"""What dialogs have in common."""
+
 CHAT: list[BindingType] = [
     Binding("escape", "stop", "Stop", id="stop", tooltip="Stop thinking or answering"),
     Binding(
@@ -53,10 +61,12 @@ CHAT: list[BindingType] = [
         tooltip="How long it may think: tokens, an effort, or off",
     ),
     Binding(
-        "ctrl+up", "effort(1)", "More effort", id="effort-up", show=False, priority=True
+        "ctrl+up", "effort(1)", "More effort", id="effort-up", show=False, priority=True,
+        tooltip="The next higher budget with a name",
     ),
     Binding(
-        "ctrl+down", "effort(-1)", "Less effort", id="effort-down", show=False, priority=True
+        "ctrl+down", "effort(-1)", "Less effort", id="effort-down", show=False, priority=True,
+        tooltip="The next lower budget with a name",
     ),
     Binding(
         "ctrl+o", "model", "Model", id="model", priority=True, tooltip="Choose a model"
@@ -72,14 +82,23 @@ CHAT: list[BindingType] = [
         "f5", "audit", "Why", id="audit", priority=True,
         tooltip="What was decided on the last thinking, on which figures; where its tokens went",
     ),
-    Binding("pageup", "scroll(-1)", "Scroll up", show=False, priority=True),
-    Binding("pagedown", "scroll(1)", "Scroll down", show=False, priority=True),
-    Binding("ctrl+end", "bottom", "To the end", show=False, priority=True),
+    Binding(
+        "pageup", "scroll(-1)", "Scroll up", id="scroll-up", show=False, priority=True,
+        tooltip="Go back by a page",
+    ),
+    Binding(
+        "pagedown", "scroll(1)", "Scroll down", id="scroll-down", show=False, priority=True,
+        tooltip="Go on by a page",
+    ),
+    Binding(
+        "ctrl+end", "bottom", "To the end", id="bottom", show=False, priority=True,
+        tooltip="Go to the end, and follow it",
+    ),
 ]  # fmt: skip
 
 MODELS: list[BindingType] = [
     Binding("escape", "leave", "Close", id="models-close", tooltip="Keep the model"),
-    Binding("down", "app.focus_next", show=False),
+    INTO_LIST,
     Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
     Binding(
         "f7", "stop", "Stop", id="models-stop", priority=True,

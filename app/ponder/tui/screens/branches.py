@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 
 from ponder.history.export import one_line, when
 from ponder.history.records import Branch
+from ponder.tui.screens import bindings
 
 INDENT = 12
 """Columns at most that a turn is moved to the right: deeper ones are as far."""
@@ -32,7 +33,7 @@ class BranchScreen(ModalScreen[int | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel"),
+        bindings.LEAVE,
     ]
 
     def __init__(self, branches: Sequence[Branch]) -> None:

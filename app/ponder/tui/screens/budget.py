@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from ponder.errors import PonderError
 from ponder.thinking import effort, stopping
 from ponder.thinking.effort import Wish
+from ponder.tui.screens import bindings
 from ponder.tui.widgets.field import Field
 
 STOP = "stop"
@@ -48,8 +49,8 @@ class BudgetScreen(ModalScreen[Wish | Stop | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel"),
-        Binding("down", "app.focus_next", show=False),
+        bindings.LEAVE,
+        bindings.INTO_LIST,
     ]
 
     def __init__(self, wish: Wish, efforts: Mapping[str, int | None], stop: str) -> None:

@@ -59,7 +59,14 @@ class EditScreen(ModalScreen[Edited | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel", priority=True),
+        Binding(
+            "escape",
+            "leave",
+            "Cancel",
+            id="edit-cancel",
+            priority=True,
+            tooltip="Leave it as it was",
+        ),
     ]
 
     def __init__(self, text: str, note: str, more: int = 0) -> None:

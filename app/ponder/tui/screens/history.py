@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -20,6 +20,7 @@ from ponder.history.records import Conversation, Hit
 from ponder.history.store import History
 from ponder.printable import safe
 from ponder.tui.pump import aside
+from ponder.tui.screens import bindings
 from ponder.tui.widgets.field import Field
 
 SHOWN = 200
@@ -30,8 +31,8 @@ class HistoryScreen(ModalScreen[int | None]):
     """Gives the number of a conversation, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel"),
-        Binding("down", "app.focus_next", show=False),
+        bindings.LEAVE,
+        bindings.INTO_LIST,
     ]
 
     def compose(self) -> ComposeResult:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -27,6 +27,7 @@ from ponder.library.local import Entry
 from ponder.library.pulling import free_space
 from ponder.library.weights import QUANTS, of_checkpoint
 from ponder.printable import safe
+from ponder.tui.screens import bindings
 
 _USUAL = 60
 """Cells of a screen from which on there is room for speeds."""
@@ -127,7 +128,7 @@ class QuantScreen(ModalScreen[Offer | None]):
         disks: where it would go.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [bindings.LEAVE]
 
     def __init__(self, name: str, offered: list[Offer], bandwidth: float, disks: Disks) -> None:
         super().__init__()
