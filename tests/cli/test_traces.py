@@ -106,6 +106,17 @@ def test_a_pool_is_for_all_together(capfd: pytest.CaptureFixture[str], pool: int
     assert all(trace["confidence"] is None or 0 < trace["confidence"] <= 1 for trace in ends)
 
 
+def test_the_first_that_answer_decide(capfd: pytest.CaptureFixture[str]) -> None:
+    told = events(capfd, "--traces", "4", "--first", "1", "--seed", "5", LONG)
+    poll = told[-1]["poll"]
+    assert poll["stop"] == "short"
+    assert [choice["traces"] for choice in poll["choices"]] == [[poll["winner"]]]
+    ends = {e["trace_number"]: e["trace"]["answer_end"] for e in told if e["event"] == "finished"}
+    winner = ends.pop(poll["winner"])
+    assert winner != "dropped"
+    assert set(ends.values()) == {"dropped"}
+
+
 def test_votes_can_be_weighed(capfd: pytest.CaptureFixture[str]) -> None:
     told = events(capfd, "--traces", "3", "--weigh", "--seed", "5", LONG)
     ends = {one["trace_number"]: one["trace"] for one in told if one["event"] == "finished"}
@@ -137,6 +148,8 @@ def test_one_trace_is_no_vote(capfd: pytest.CaptureFixture[str]) -> None:
         (["--traces", "0"], "0 is not in the range 1<=x<=128"),
         (["--traces", "129"], "129 is not in the range 1<=x<=128"),
         (["--pool", "90"], "--pool is for several traces, and there is one"),
+        (["--first", "2"], "--first is for several traces, and there is one"),
+        (["--traces", "3", "--first", "3"], "--first 3 of 3 traces waits for all of them"),
         (["--weigh"], "--weigh is for several traces, and there is one"),
         (["--traces", "2", "--pool", "lots"], "'lots' is no budget"),
         (["--traces", "2", "--pool", "medium"], "'medium' is no number of tokens"),

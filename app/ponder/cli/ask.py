@@ -101,6 +101,12 @@ _WORDS = 512
     help="Most thinking tokens of all traces together: 4000, 8k. --budget is each one's own.",
 )
 @click.option(
+    "--first",
+    type=click.IntRange(min=1),
+    metavar="M",
+    help="The first M of them that answer decide, where nothing has been decided before.",
+)
+@click.option(
     "--weigh", is_flag=True, help="Weigh each trace's vote by how sure the model was of its words."
 )
 @click.option("--max-answer", type=int, help="Most answer tokens.")
@@ -121,6 +127,7 @@ def app(
     no_think: bool,
     traces: int,
     pool: str | None,
+    first: int | None,
     weigh: bool,
     max_answer: int | None,
     seed: int | None,
@@ -137,7 +144,7 @@ def app(
         settings = with_model(read(paths.config_file()), model, lora)
         settings = with_options(settings, engine_and_sampling)
         wish = _wish(settings, budget, floor, no_think)
-        tokens = _pool(pool, weigh, traces)
+        tokens = _pool(pool, first, weigh, traces)
         settings = with_limits(
             settings,
             within,
@@ -167,8 +174,9 @@ def app(
             asked: Answering | Polling
             if traces > 1:
                 from ponder.polling import Polling, Terms
+                from ponder.thinking.votes import Rules
 
-                terms = Terms(traces, pool=tokens, weigh=weigh)
+                terms = Terms(traces, Rules(short=first), tokens, weigh)
                 asked = Polling(opened.session, text, wanted, sampling, terms)
             else:
                 asked = opened.session.ask(text, wanted, sampling)
@@ -242,17 +250,23 @@ def _wish(settings: Settings, budget: str | None, floor: int | None, no_think: b
     return asked
 
 
-def _pool(pool: str | None, weigh: bool, traces: int) -> int | None:
+def _pool(pool: str | None, first: int | None, weigh: bool, traces: int) -> int | None:
     """Thinking tokens that all traces share.
 
     Raises:
-        InputError: it is no number of tokens, or there is only one trace.
+        InputError: it is no number of tokens, there is only one trace, or there are too few.
     """
-    for name, given in (("--pool", pool is not None), ("--weigh", weigh)):
+    options = {"--pool": pool is not None, "--first": first is not None, "--weigh": weigh}
+    for name, given in options.items():
         if given and traces == 1:
             raise InputError(
                 f"{name} is for several traces, and there is one.", "Add --traces 8, for example."
             )
+    if first is not None and first >= traces:
+        raise InputError(
+            f"--first {first} of {traces} traces waits for all of them.",
+            f"Add --traces {2 * first}, for example, or leave out --first.",
+        )
     if pool is None:
         return None
     wish = parse(pool)

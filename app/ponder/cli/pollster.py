@@ -1,8 +1,8 @@
 """A vote between parallel traces as text: how it stands while they run, then the winner in full.
 
-While traces think there is one line, on a terminal, that is written over. Then the winner is
-told as a single trace would be, thinking to stderr and answer to stdout, and after it who voted
-for what and what decided.
+While traces think there is one line, on a terminal, that is written over. As soon as it is decided
+the winner is told as a single trace would be, thinking to stderr and answer to stdout, and after it
+who voted for what and what decided.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class Pollster:
         self._width = screen.width
         self._drawn = 0.0
         self._poll: Poll | None = None
+        self._told = False
+        """Whether the winner was told."""
         self._read: Prefilled | None = None
         self._thought: dict[int, int] = {}
         self._running: set[int] = set()
@@ -89,8 +91,10 @@ class Pollster:
             case Finished(question=question, trace=trace):
                 self._running.discard(question)
                 self._thought[question] = trace.usage.think
-            case Counted(poll=poll):
+            case Counted(question=question, poll=poll):
                 self._poll = poll
+                if poll.stop is not None:
+                    self._tell_winner(question, poll)
             case Polled():
                 self._over(event)
                 return
@@ -106,7 +110,9 @@ class Pollster:
 
     def _draw(self) -> None:
         """The line, where it is time for it."""
-        if self._line is None or not self._running or self._clock() - self._drawn < _FRAME:
+        if self._line is None or self._told or not self._running:
+            return
+        if self._clock() - self._drawn < _FRAME:
             return
         self._drawn = self._clock()
         if not self._line.is_started:
@@ -128,14 +134,21 @@ class Pollster:
         if self._line is not None and self._line.is_started:
             self._line.stop()
 
+    def _tell_winner(self, question: int, poll: Poll) -> None:
+        """Tell the winner in full, once: what is left of the others takes none of it back."""
+        if self._told or poll.winner is None:
+            return
+        self._told = True
+        self._clear()
+        trace = self._polling.traces[poll.winner]
+        for span in trace.spans:
+            self._narrator.take(Text(question, span, trace.usage.think))
+        self._narrator.take(Finished(question, trace))
+
     def _over(self, event: Polled) -> None:
         self._clear()
         poll = event.poll
-        if poll.winner is not None:
-            trace = self._polling.traces[poll.winner]
-            for span in trace.spans:
-                self._narrator.take(Text(event.question, span, trace.usage.think))
-            self._narrator.take(Finished(event.question, trace))
+        self._tell_winner(event.question, poll)
         self.note(tally(poll))
         tokens = sum(trace.usage.think for trace in self._polling.traces.values())
         seconds = duration(self._clock() - self._began)
