@@ -112,6 +112,14 @@ class Catalogue:
         """
         return self._named("dialect", name, self.dialects)
 
+    def dialect_of(self, model: str) -> Dialect:
+        """The dialect of a model by its name, or by what its file is called; R1's of others."""
+        found = self.models.get(model)
+        if found is None:
+            recognised = self.recognise(model, model)
+            found = recognised[1] if recognised is not None else None
+        return self.dialect(found.dialect if found is not None else "r1")
+
     def api(self, name: str) -> Api:
         """The service of that name.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from ponder.errors import InputError
 from ponder.printable import safe
 
 if TYPE_CHECKING:
-    from ponder.dialect import Dialect
     from ponder.history import forms
     from ponder.history.collecting import Form
     from ponder.history.records import Conversation, Turn
@@ -107,6 +105,7 @@ def collect(
     force: bool,
 ) -> None:
     """See the command's help."""
+    from ponder.catalogue import catalogue
     from ponder.history import collecting, document
 
     target = None if output is None or str(output) == "-" else output
@@ -120,7 +119,7 @@ def collect(
         else:
             found = _searched(history, query)
         terms = collecting.Terms(any_finish, with_forced)
-        collected = collecting.collect(_read(history, found), form, dialects(), terms)
+        collected = collecting.collect(_read(history, found), form, catalogue().dialect_of, terms)
     text = collecting.text(collected)
     if target is None:
         click.echo(text, nl=False)
@@ -132,22 +131,6 @@ def collect(
 
 
 COMMANDS = (export, collect)
-
-
-def dialects() -> Callable[[str], Dialect]:
-    """The dialect of a model by its name; of one that is not in the catalogue R1's."""
-    from ponder.catalogue import catalogue
-
-    known = catalogue()
-
-    def of(model: str) -> Dialect:
-        found = known.models.get(model)
-        if found is None:
-            recognised = known.recognise(model, model)
-            found = recognised[1] if recognised else None
-        return known.dialect(found.dialect if found is not None else "r1")
-
-    return of
 
 
 def _searched(history: History | None, text: str) -> list[Conversation]:

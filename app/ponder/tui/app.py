@@ -293,13 +293,13 @@ class PonderApp(App[int]):
     # -- the history ----------------------------------------------------------------------
 
     @work(group="history", exclusive=True)
-    async def open_conversation(self, number: int) -> None:
-        """Take up a conversation of the past."""
+    async def open_conversation(self, number: int, turn: int | None = None) -> None:
+        """Take up a conversation of the past, on the path through a turn, which is shown."""
 
         def read() -> tuple[Record, list[Turn]]:
             self.recorder.flush(2.0)
             with History(paths.history_file()) as history:
-                return history.conversation(number), history.turns(number)
+                return history.conversation(number), history.turns(number, turn)
 
         # What is asked meanwhile waits: it belongs into the conversation that comes.
         self.opening = True
@@ -307,7 +307,7 @@ class PonderApp(App[int]):
             record, turns = await pump.aside(read, "ponder-history")
             self.dialogue.resume(number, turns)
             self.chat.instead_of = None
-            await self.chat.show(record.title, turns)
+            await self.chat.show(record.title, turns, turn)
         except PonderError as error:
             self.warn(error)
             return
@@ -364,7 +364,7 @@ class PonderApp(App[int]):
 
     def _set_keys(self, keys: dict[str, str]) -> None:
         """The user's keys; an action that there is not is told of, the others are set."""
-        offered = [*self.BINDINGS, *bindings.CHAT, *bindings.MODELS, *bindings.DIALOGS]
+        offered = [*self.BINDINGS, *bindings.CHAT, *bindings.ELSEWHERE]
         known = {binding.id for binding in offered if isinstance(binding, Binding) and binding.id}
         for wrong in sorted(set(keys) - known):
             self.warn(UnknownName("action in [tui.keys]", wrong, known))

@@ -76,6 +76,10 @@ CHAT: list[BindingType] = [
         tooltip="Open an earlier conversation, or search all of them",
     ),
     Binding(
+        "alt+e", "export", "Export", id="export", show=False, priority=True,
+        tooltip="Write this conversation to a file: Markdown, JSON or a page",
+    ),
+    Binding(
         "ctrl+n", "new", "New", id="new", priority=True, tooltip="Begin a new conversation"
     ),
     Binding(
@@ -117,3 +121,46 @@ MODELS: list[BindingType] = [
         tooltip="Remove what ponder fetched, made or imported",
     ),
 ]  # fmt: skip
+
+HISTORY: list[BindingType] = [
+    Binding(
+        "space", "screen.mark", "Mark", id="history-mark",
+        tooltip="Mark it, so that several can be exported, compared, pinned or deleted",
+    ),
+    Binding("r", "screen.rename", "Rename", id="history-rename", tooltip="Give it another title"),
+    Binding(
+        "p", "screen.pin", "Pin", id="history-pin",
+        tooltip="Have it stand before all others, or no longer",
+    ),
+    Binding(
+        "delete,x", "screen.delete", "Delete", id="history-delete",
+        tooltip="Put it into the trash, which keeps it for 30 days",
+    ),
+    Binding(
+        "u", "screen.undo", "Undo", id="history-undo",
+        tooltip="Take out of the trash what was deleted last, or what is marked there",
+    ),
+    Binding(
+        "d", "screen.diff", "Diff", id="history-diff",
+        tooltip="Compare the thinking of the two that are marked",
+    ),
+    Binding("e", "screen.export", "Export", id="history-export", tooltip="Write it to a file"),
+    Binding(
+        "c", "screen.collect", "Collect", id="history-collect",
+        tooltip="Write it to a file that a model can be fine-tuned on",
+    ),
+]  # fmt: skip
+"""Where the list of conversations has the focus."""
+
+DIFF: list[BindingType] = [
+    Binding("escape,q", "leave", "Close", id="diff-close"),
+    Binding("n", "step(1)", "Next", id="diff-next", tooltip="To the next difference"),
+    Binding("N", "step(-1)", "Previous", id="diff-previous", tooltip="To the one before"),
+    Binding(
+        "v", "turn", "View", id="diff-view", tooltip="Side by side, or one after the other"
+    ),
+    Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
+]  # fmt: skip
+
+ELSEWHERE: list[BindingType] = [*MODELS, *HISTORY, *DIFF]
+"""The keys of all screens but the chat, which a user may set as well."""

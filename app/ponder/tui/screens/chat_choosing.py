@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from textual import work
 
 from ponder.history.records import Turn
+from ponder.printable import safe
 from ponder.receipt import duration
 from ponder.thinking import effort
 from ponder.thinking.effort import Wish
@@ -15,7 +16,6 @@ from ponder.thinking.stopping import OFF
 from ponder.tui import pump
 from ponder.tui.screens.budget import BudgetScreen, Stop
 from ponder.tui.screens.chat_base import ChatBase
-from ponder.tui.screens.history import HistoryScreen
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.status import StatusLine
@@ -100,9 +100,26 @@ class Choosing(ChatBase):
     async def action_history(self) -> None:
         """Ask for an earlier conversation, and take it up."""
         self.app.clear_notifications()
+        # Imported late, as all that the first paint does not need.
+        from ponder.tui.screens.history import HistoryScreen
+
         chosen = await self.app.push_screen_wait(HistoryScreen())
         if chosen is not None and self._idle("open another conversation"):
-            self.ponder.open_conversation(chosen)
+            self.ponder.open_conversation(chosen.conversation, chosen.turn)
+
+    @work(group="dialog", exclusive=True)
+    async def action_export(self) -> None:
+        """Write this conversation to a file."""
+        number = self.dialogue.conversation
+        if number is None:
+            self.notify("There is nothing to export yet.", markup=False)
+            return
+        await pump.aside(lambda: self.dialogue.recorder.flush(2.0), "ponder-flush")
+        from ponder.tui.screens.exporting import exporting
+
+        done = await self.app.push_screen_wait(exporting([number]))
+        if done:
+            self.notify(safe(done), markup=False)
 
     def _idle(self, purpose: str) -> bool:
         if self.dialogue.running is not None:
@@ -130,6 +147,9 @@ class Choosing(ChatBase):
         await self.query_one(Conversation).restore(views, turns)
         self.refresh_bindings()
 
-    async def show(self, name: str, turns: Sequence[Turn]) -> None:
-        """Show a conversation of the past."""
+    async def show(self, name: str, turns: Sequence[Turn], turn: int | None = None) -> None:
+        """Show a conversation of the past, and in it a turn, or its end."""
         await self._show_conversation(name, turns).wait()
+        for view, known in zip(self.query_one(Conversation).turns, turns, strict=True):
+            if known.id == turn and turn != turns[-1].id:
+                self.query_one(Conversation).look_at(view)

@@ -89,6 +89,11 @@ class Conversation(VerticalScroll):
             await view.restore(turn.spans, turn.trace, turn.error)
         self.anchor()
 
+    def look_at(self, view: TurnView) -> None:
+        """Show a turn from its question on, and stay there."""
+        self.release_anchor()
+        self.call_after_refresh(self.scroll_to_widget, view, animate=False, top=True)
+
     def note(self, text: str) -> None:
         """Say something about the model where a newcomer looks."""
         welcome = Content.from_markup(WELCOME)
