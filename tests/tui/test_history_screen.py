@@ -94,10 +94,10 @@ async def test_a_search_looks_into_questions_thinking_and_answers() -> None:
         await opened(play)
         assert len(lines(play)) == 3
         (two,) = await found(play, "obsidian", 1)
-        assert "Two  in the thinking" in two
+        assert "thinking: I think of obsidian" in two
         assert "I think of obsidian first." in two
         (three,) = await found(play, "BASALT", 1)
-        assert "in the answer" in three
+        assert "answer: It is basalt." in three
         await found(play, "marble", 0)
         assert "Nothing found." in painted(play.app)
         await found(play, "", 3)

@@ -27,12 +27,14 @@ from ponder.settings import TuiSettings
 from ponder.tui import jobs
 from ponder.tui.app import PonderApp
 from ponder.tui.progress import Told
-from ponder.tui.screens.history import HistoryScreen
+from ponder.tui.screens.diff import DiffScreen
+from ponder.tui.screens.history import WIDE, HistoryScreen
 from ponder.tui.screens.models import ModelScreen
 from ponder.tui.screens.quants import QuantScreen
-from ponder.types import Budget, Channel, Sampling, Span
+from ponder.tui.screens.writing import WriteScreen
+from ponder.types import Author, Budget, Channel, Sampling, Span
 from ponder_quantize.events import Noted, Quantizing
-from tui.play import Play
+from tui.play import Play, shown
 from tui.screenshot import painted
 from tui.stage import GUARD, NOON, SECOND, Opener, staged, typed
 
@@ -320,8 +322,7 @@ def test_fetching_failed(
     assert shows(Opener(), scene, size)
 
 
-@SIZES
-def test_history_with_hits(shows: Compare, size: tuple[int, int]) -> None:
+def remember_four() -> None:
     told = [
         ("How heavy is a marble of lead?", "Lead has a density of 11.34 g/cm³.", "About 47 g."),
         ("Who discovered helium?", "Janssen and Lockyer; lead no further.", "Janssen."),
@@ -334,15 +335,69 @@ def test_history_with_hits(shows: Compare, size: tuple[int, int]) -> None:
             number = history.new_conversation(question, "r1-7b", "", at)
             turn = history.begin_turn(number, question, "r1-7b", Budget(), Sampling(), at)
             history.append(turn, [Span(Channel.THOUGHT, thought), Span(Channel.ANSWER, answer)])
+        history.pin(2)
+
+
+async def hits(play: Play) -> None:
+    await play.press("ctrl+r")
+    await play.until(lambda: isinstance(play.app.screen, HistoryScreen))
+    await typed(play.pilot, "lead")
+    dialog = play.dialog(HistoryScreen)
+    await play.until(lambda: dialog.query_one(OptionList).option_count == 3)
+    await play.press("down", "down", "space", "up", "up")
+    if play.app.size.width >= WIDE:
+        await play.until(lambda: "11.34" in shown(dialog.query_one("#text")))
+
+
+@SIZES
+def test_history_with_hits(shows: Compare, size: tuple[int, int]) -> None:
+    remember_four()
+    assert shows(Opener(), hits, size)
+
+
+@SIZES
+def test_history_in_light_colours(shows: Compare, size: tuple[int, int]) -> None:
+    remember_four()
+    assert shows(Opener(), hits, size, TuiSettings(theme="ponder-light"))
+
+
+@pytest.mark.parametrize("theme", ["ponder-dark", "ponder-light"])
+@SIZES
+def test_two_thinkings_compared(shows: Compare, size: tuple[int, int], theme: str) -> None:
+    said = [
+        "The marble is a ball of 2 cm. Lead has 11.34 g/cm³.\n\nSo it is 47.5 g.",
+        "The marble is a ball of 1 cm. Lead has 11.34 g/cm³.\n\nWait, is it hollow? No.",
+    ]
+    with History(paths.history_file()) as history:
+        for hours, thought in enumerate(said):
+            at = NOON - 36_000 * hours
+            number = history.new_conversation(f"Marble {hours + 1}", "r1-7b", "", at)
+            turn = history.begin_turn(number, "How heavy?", "r1-7b", Budget(), Sampling(), at)
+            history.append(turn, [Span(Channel.THOUGHT, thought)])
+            history.append(turn, [Span(Channel.THOUGHT, "\n\nWait", Author.WAIT)])
 
     async def scene(play: Play) -> None:
         await play.press("ctrl+r")
         await play.until(lambda: isinstance(play.app.screen, HistoryScreen))
-        await typed(play.pilot, "lead")
         listed = play.dialog(HistoryScreen).query_one(OptionList)
-        await play.until(lambda: listed.option_count == 3)
+        await play.until(lambda: listed.option_count == 2)
+        await play.press("down", "space", "space", "d")
+        await play.until(lambda: isinstance(play.app.screen, DiffScreen))
+        rows = play.dialog(DiffScreen).query_one("#rows")
+        await play.until(lambda: "hollow" in str(rows.render()))
 
-    assert shows(Opener(), scene, size)
+    assert shows(Opener(), scene, size, TuiSettings(theme=theme))
+
+
+@SIZES
+def test_exporting(shows: Compare, size: tuple[int, int]) -> None:
+    async def scene(play: Play) -> None:
+        await answered(play)
+        await play.press("alt+e")
+        await play.until(lambda: isinstance(play.app.screen, WriteScreen))
+        await play.press("down", "down")
+
+    assert shows(Opener(hold_at=30), scene, size)
 
 
 async def test_the_picture_in_the_readme_is_true() -> None:

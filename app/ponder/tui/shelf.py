@@ -55,7 +55,7 @@ class Row:
             line = Content.assemble(line, (f"  deleted {when(item.deleted)}", "dim"))
         if self.hit is not None:
             excerpt = _marked(self.hit.excerpt.replace("\n", " "), self.hit.marks)
-            where = f"  in the {self.hit.where}\n    "
+            where = f"\n    {self.hit.where}: "
             line = Content.assemble(line, (where, "dim"), excerpt)
         return Option(line, id=self.id)
 

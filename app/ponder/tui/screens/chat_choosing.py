@@ -103,7 +103,10 @@ class Choosing(ChatBase):
         # Imported late, as all that the first paint does not need.
         from ponder.tui.screens.history import HistoryScreen
 
-        chosen = await self.app.push_screen_wait(HistoryScreen())
+        history = HistoryScreen()
+        chosen = await self.app.push_screen_wait(history)
+        status = self.query_one(StatusLine)
+        status.title = history.renamed.get(self.dialogue.conversation, status.title)
         if chosen is not None and self._idle("open another conversation"):
             self.ponder.open_conversation(chosen.conversation, chosen.turn)
 

@@ -83,6 +83,8 @@ class HistoryScreen(ModalScreen[Chosen | None]):
         self._deleted: list[list[int]] = []
         """What was put into the trash from here, the last ones last."""
         self._query = Query()
+        self.renamed: dict[int | None, str] = {}
+        """Titles that were given here, by the number of the conversation."""
 
     def compose(self) -> ComposeResult:
         """A field to search in all that was said, what it finds, and what is in that."""
@@ -224,7 +226,7 @@ class HistoryScreen(ModalScreen[Chosen | None]):
         row = self._row
         if row is not None:
             turn = row.hit.turn if row.hit is not None else None
-            self.dismiss(Chosen(row.conversation.id, turn))
+            self._leave(Chosen(row.conversation.id, turn))
 
     def action_mark(self) -> None:
         """Mark a row, or no longer, and go to the next one."""
@@ -246,6 +248,7 @@ class HistoryScreen(ModalScreen[Chosen | None]):
         number = row.conversation.id
         title = await self.app.push_screen_wait(AskScreen("Its title", row.conversation.title))
         if title is not None:
+            self.renamed[number] = title
             self._change(lambda history: history.rename(number, title))
 
     def action_pin(self) -> None:
@@ -319,7 +322,12 @@ class HistoryScreen(ModalScreen[Chosen | None]):
 
     def action_leave(self) -> None:
         """Stay where we are."""
-        self.dismiss(None)
+        self._leave(None)
+
+    def _leave(self, chosen: Chosen | None) -> None:
+        # What is still searched for would find no list to be shown in.
+        self.workers.cancel_node(self)
+        self.dismiss(chosen)
 
 
 def _picked(history: History, row: Row) -> Picked:
