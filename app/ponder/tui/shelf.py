@@ -23,7 +23,8 @@ _BEFORE = 200
 """Characters before the first match that it shows."""
 _TURNS = 8
 """Turns of a conversation that a preview shows, the last ones."""
-_HIT = "bold $text-warning"
+_HIT = "bold underline"
+"""No colour: it stands on that of the cursor as well, and where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
