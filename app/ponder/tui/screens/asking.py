@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from ponder.printable import safe
+from ponder.tui.screens import bindings
 from ponder.tui.widgets.field import Field
 
 
@@ -23,7 +24,7 @@ class AskScreen(ModalScreen[str | None]):
         text: what to begin with.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [bindings.LEAVE]
 
     def __init__(self, question: str, text: str) -> None:
         super().__init__()

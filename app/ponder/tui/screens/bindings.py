@@ -122,6 +122,13 @@ MODELS: list[BindingType] = [
     ),
 ]  # fmt: skip
 
+EARLIER: list[BindingType] = [
+    Binding("escape", "leave", "Close", id="history-close", tooltip="Open nothing"),
+    INTO_LIST,
+    Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
+]
+"""On the screen of earlier conversations, wherever the focus is."""
+
 HISTORY: list[BindingType] = [
     Binding(
         "space", "screen.mark", "Mark", id="history-mark",
@@ -153,7 +160,7 @@ HISTORY: list[BindingType] = [
 """Where the list of conversations has the focus."""
 
 DIFF: list[BindingType] = [
-    Binding("escape,q", "leave", "Close", id="diff-close"),
+    Binding("escape,q", "leave", "Close", id="diff-close", tooltip="Back to the list"),
     Binding("n", "step(1)", "Next", id="diff-next", tooltip="To the next difference"),
     Binding("N", "step(-1)", "Previous", id="diff-previous", tooltip="To the one before"),
     Binding(
@@ -162,5 +169,5 @@ DIFF: list[BindingType] = [
     Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
 ]  # fmt: skip
 
-ELSEWHERE: list[BindingType] = [*MODELS, *HISTORY, *DIFF]
+ELSEWHERE: list[BindingType] = [*MODELS, *EARLIER, *HISTORY, *DIFF, *DIALOGS]
 """The keys of all screens but the chat, which a user may set as well."""

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -69,11 +69,7 @@ class Shelf(OptionList):
 class HistoryScreen(ModalScreen[Chosen | None]):
     """Gives what is to be opened, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", id="history-close", tooltip="Open nothing"),
-        Binding("down", "app.focus_next", "To the list", show=False),
-        Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings.EARLIER
 
     def __init__(self) -> None:
         super().__init__()

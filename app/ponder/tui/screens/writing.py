@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -19,6 +19,7 @@ from ponder.errors import PonderError
 from ponder.history import document
 from ponder.printable import safe
 from ponder.tui.pump import aside
+from ponder.tui.screens import bindings
 from ponder.tui.screens.confirm import ConfirmScreen
 from ponder.tui.widgets.field import Field
 
@@ -38,7 +39,7 @@ class WriteScreen(ModalScreen[str | None]):
         endings: of the files of forms.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [bindings.LEAVE]
 
     def __init__(
         self,
