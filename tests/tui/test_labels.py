@@ -34,10 +34,10 @@ def test_it_fits_and_says_something(standing: Standing, width: int) -> None:
 
 def test_while_it_thinks_it_tells_the_account() -> None:
     standing = Standing(Phase.THINKING, think=257, budget=512, seconds=3.21, rate=80.6, waits=1)
-    assert heading(standing, 100) == "thinking  257/512  ━━━━━━╌╌╌╌╌╌  3.2 s  81 tok/s  Wait ×1"
+    assert heading(standing, 100) == "thinking  257/512  3.2 s  81 tok/s  Wait ×1"
 
 
-def test_where_it_is_narrow_the_bar_goes_first_and_the_count_stays() -> None:
+def test_where_it_is_narrow_speed_goes_first_and_the_count_stays() -> None:
     standing = Standing(Phase.THINKING, think=257, budget=512, seconds=3.21, rate=80.6)
     assert heading(standing, 40) == "thinking  257/512  3.2 s  81 tok/s"
     assert heading(standing, 20) == "thinking  257/512"

@@ -71,13 +71,20 @@ def list_(as_json: bool, limit: int | None) -> None:
     help="""Show a conversation with its thinking; ID may be `last`.
 
     The thinking is dimmed and ponder's own words in it are tinted; where there is no colour
-    those are in ⟦⟧. --why adds what was decided on it, at which token."""
+    those are in ⟦⟧. --why adds what was decided on it, at which token.
+
+    Of a conversation with branches, the path is shown that was chosen last; --branch TURN shows
+    the one that leads through that turn, --branches every turn in the order of asking."""
 )
 @click.argument("word", metavar="ID", shell_complete=complete)
 @click.option("--json", "to_json", is_flag=True, help="One object on stdout, nothing left out.")
 @no_thinking_option
 @click.option("--why", is_flag=True, help="Tell every decision on a budget, with its figures.")
-def show(word: str, to_json: bool, no_thinking: bool, why: bool) -> None:
+@click.option("--branch", type=int, metavar="TURN", help="The path that leads through this turn.")
+@click.option("--branches", is_flag=True, help="Every turn, those of other branches too.")
+def show(
+    word: str, to_json: bool, no_thinking: bool, why: bool, branch: int | None, branches: bool
+) -> None:
     """See the command's help."""
     from ponder.cli.retelling import print_head, print_turn, wrapped
     from ponder.history.export import as_json
@@ -85,7 +92,12 @@ def show(word: str, to_json: bool, no_thinking: bool, why: bool) -> None:
     with opened() as history:
         (conversation,) = resolved(history, [word])
         assert history is not None
-        turns = history.turns(conversation.id)
+        if branches:
+            if branch is not None:
+                raise InputError("--branches shows every turn.", "Leave out --branch.")
+            turns = history.every_turn(conversation.id)
+        else:
+            turns = history.turns(conversation.id, branch)
     if to_json:
         click.echo(json.dumps(as_json(conversation, turns, not no_thinking), indent=1))
         return
@@ -93,6 +105,9 @@ def show(word: str, to_json: bool, no_thinking: bool, why: bool) -> None:
     print_head(screen, conversation)
     for turn in turns:
         print_turn(screen, turn, not no_thinking, why)
+    if beside := conversation.turns - len(turns):
+        lie = "1 turn lies" if beside == 1 else f"{beside} turns lie"
+        click.echo(f"{lie} on other branches: --branches shows every turn.", err=True)
 
 
 @app.command(

@@ -31,7 +31,10 @@ def print_head(screen: Screen, conversation: Conversation) -> None:
 
 def print_turn(screen: Screen, turn: Turn, thinking: bool, why: bool) -> None:
     """A question, its thinking and its answer; `why` tells every decision on the way."""
-    screen.print(styled(f"\n[{turn.position + 1}] {when(turn.asked)}", "dim"))
+    heading = f"\n[{turn.position + 1}] {when(turn.asked)}"
+    if turn.branch:
+        heading += f" · {turn.branch}, turn {turn.id}"
+    screen.print(styled(heading, "dim"))
     screen.print(styled(safe(turn.question).strip("\n"), "bold cyan"))
     for channel, run in groupby(turn.spans, lambda span: span.channel):
         spans = list(run)

@@ -88,7 +88,8 @@ def markdown(conversation: Conversation, turns: Sequence[Turn], thinking: bool =
     if conversation.system.strip():
         parts.append("System prompt:\n\n" + _quoted(conversation.system))
     for turn in turns:
-        parts.append(f"## {turn.position + 1} · {when(turn.asked)}")
+        branch = f" · {turn.branch}" if turn.branch else ""
+        parts.append(f"## {turn.position + 1} · {when(turn.asked)}{branch}")
         parts.append(_quoted(turn.question))
         parts += _said(turn, thinking)
         parts += _vote(turn, thinking)

@@ -118,6 +118,14 @@ class Turn:
     """The turns that were asked in the same place, in order, this one among them."""
 
     @property
+    def branch(self) -> str:
+        """Which it is of those asked in the same place, as `branch 2 of 3`; empty for the only
+        one."""
+        if len(self.siblings) < 2:
+            return ""
+        return f"branch {self.siblings.index(self.id) + 1} of {len(self.siblings)}"
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         """All traces of a vote, by number; those of which nothing was written down are empty."""
         if self.vote is None:

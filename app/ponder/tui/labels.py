@@ -70,8 +70,6 @@ def _running(standing: Standing) -> list[tuple[str, int]]:
     if standing.phase is Phase.READING:
         return [("reading the prompt", 9), (f"{standing.read:,}/{standing.prompt:,} tokens", 8)]
     parts = [("thinking", 9), (used(standing.think, standing.budget), 8)]
-    if standing.budget:
-        parts.append((bar(standing.think / standing.budget), 3))
     parts.append((duration(standing.seconds), 6))
     if standing.rate:
         parts.append((f"{standing.rate:,.0f} tok/s", 5))

@@ -123,7 +123,7 @@ class ChatScreen(Steering, Levers, Looking, Choosing):
         await conversation.cut(at)
         await conversation.add(view)
         self._show_levers()
-        ticking = self.set_interval(1.0, view.trace_view.tick)
+        ticking = self.set_interval(1.0, view.tick)
         try:
             # Written before it is shown: what was seen is not lost, whatever happens.
             written = partial(self.dialogue.record, asked)

@@ -109,6 +109,8 @@ class TraceView(Vertical):
         """Whether somebody was reading it when its thinking ended."""
         self._began: float | None = None
         self._first_token = 0.0
+        self._kept = 0
+        """Thinking tokens that it began with."""
         self._audited = False
         self._decisions: list[BudgetEvent] = []
         self._usage: Usage | None = None
@@ -160,7 +162,9 @@ class TraceView(Vertical):
         """Its budget changed."""
         self.standing.budget = event.budget
         self._decisions.append(event.decision)
-        if event.decision.change is BudgetChange.WAIT:
+        if event.decision.change is BudgetChange.BEGUN:
+            self._kept = event.decision.at
+        elif event.decision.change is BudgetChange.WAIT:
             self.standing.waits += 1
         elif event.decision.change is BudgetChange.WITHDRAWN and event.decision.at >= self._floor:
             self.standing.waits = max(0, self.standing.waits - 1)
@@ -196,7 +200,7 @@ class TraceView(Vertical):
         if standing.phase is Phase.THINKING:
             standing.seconds = self._clock() - self._began
             since = self._clock() - self._first_token
-            standing.rate = standing.think / since if since > 0.2 else 0.0
+            standing.rate = (standing.think - self._kept) / since if since > 0.2 else 0.0
         self._show()
 
     # -- folding ----------------------------------------------------------------------

@@ -23,6 +23,7 @@ from ponder.tui.labels import Phase, Standing
 from ponder.tui.pump import Told
 from ponder.tui.widgets.answer import AnswerView
 from ponder.tui.widgets.branch import BranchLine
+from ponder.tui.widgets.budget_bar import BudgetBar
 from ponder.tui.widgets.trace import Fold, TraceView
 from ponder.types import Channel, Finish, Span, Trace
 
@@ -66,6 +67,12 @@ class TurnView(Vertical):
             None if folded is None else not folded,
             floor,
         )
+        self._bar = BudgetBar()
+        self._floor = floor
+        self._clock = clock
+        self._by_context = False
+        self._due: float | None = None
+        """When its answer has to be there, by the clock."""
         self._answer = AnswerView(settings.latex)
 
     def compose(self) -> ComposeResult:
@@ -73,6 +80,7 @@ class TurnView(Vertical):
         yield Static(Content(safe(self.question)), classes="question")
         yield BranchLine(*self._branch)
         yield self._trace_view
+        yield self._bar
         yield self._answer
         yield Static(classes="receipt")
 
@@ -98,6 +106,7 @@ class TurnView(Vertical):
                 case Trimmed(messages=count):
                     self._tell(f"{count} earlier messages were left out: the context is full")
                 case Started(budget=budget, limited_by=limit):
+                    self._by_context = limit == "context"
                     finish = {"off": Finish.OFF, "none": Finish.NONE}.get(limit)
                     self._trace_view.started(budget, finish)
                 case Prefilled(done=done, total=total):
@@ -108,12 +117,24 @@ class TurnView(Vertical):
                     self._trace_view.thought(event)
                 case Text(span=span):
                     await self._answer.write(span)
-                case Rebudgeted():
+                case Rebudgeted(decision=decision):
+                    if (left := decision.figures.get("seconds_left")) is not None:
+                        self._due = self._clock() + left
                     self._trace_view.rebudgeted(event)
                 case Closed(finish=finish):
                     self._trace_view.closed(finish, may_fold)
                 case Finished(trace=trace):
                     self._finish(trace)
+        self._show_bar()
+
+    def tick(self) -> None:
+        """Bring seconds and speed up to date."""
+        self._trace_view.tick()
+        self._show_bar()
+
+    def _show_bar(self) -> None:
+        left = None if self._due is None else self._due - self._clock()
+        self._bar.show(self._trace_view.standing, self._by_context, self._floor, left)
 
     async def restore(self, spans: Sequence[Span], trace: Trace | None, error: str = "") -> None:
         """Show a turn of the past as it was; with neither trace nor error it broke off."""
@@ -134,6 +155,7 @@ class TurnView(Vertical):
         if standing.finish is None:
             standing = Standing(unfinished=True, think=standing.think)
         self._trace_view.settle(standing)
+        self._show_bar()
         hint = f"\n{error.hint}" if error.hint else ""
         self._tell(f"{error.message}{hint}", trouble=True)
 
