@@ -68,7 +68,7 @@ def test_the_budget_bar(open_chat: Open, endless: str, columns: int) -> None:
     chat = open_chat(config=endless, columns=columns, NO_COLOR="1")
     chat.send(QUESTION + "\r")
     chat.until(lambda text: thinking(text) > 20)
-    chat.until(lambda text: bool(re.search(r"╌{4}  \d[\d,]*/\d", text)))
+    chat.until(lambda text: bool(re.search(r"╌{4}╂?  \d[\d,]*/\d", text)))
     chat.send(ESC)
     chat.until("cancelled")
     assert "╌╌" not in chat.text
