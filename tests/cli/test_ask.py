@@ -38,14 +38,14 @@ def test_the_answer_goes_to_stdout_and_the_thinking_to_stderr(
 def test_the_last_word_is_the_truth_about_the_budget(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["ask", "--seed", "1", "--budget", "20", "--no-landing", QUESTION]) == 0
     err = capfd.readouterr().err
-    assert "thinking 20/20 tokens" in err
+    assert "thinking 16/16 tokens" in err
     assert "finish: cap" in err
 
 
 def test_forced_words_are_bracketed_where_there_is_no_colour(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(["ask", "--seed", "1", "--budget", "20", QUESTION]) == 0
+    assert run(["ask", "--seed", "1", "--budget", "16", QUESTION]) == 0
     err = capfd.readouterr().err
     assert "⟦closing: Considering the limited time" in err
     assert err.count("⟦") == err.count("⟧") == 1
@@ -142,7 +142,7 @@ def test_quiet_prints_the_answer_alone(capfd: pytest.CaptureFixture[str]) -> Non
 
 
 def test_json_is_one_event_a_line(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["ask", "--json", "--seed", "1", "--budget", "20", QUESTION]) == 0
+    assert run(["ask", "--json", "--seed", "1", "--budget", "16", QUESTION]) == 0
     out, err = capfd.readouterr()
     assert err == ""
     events = [json.loads(line) for line in out.splitlines()]
@@ -150,7 +150,7 @@ def test_json_is_one_event_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     assert events[-1]["event"] == "finished"
     trace = events[-1]["trace"]
     assert trace["finish"] == "cap"
-    assert trace["usage"]["think"] == 20
+    assert trace["usage"]["think"] == 16
     text = [event["span"] for event in events if event["event"] == "text"]
     said = "".join(span["text"] for span in text)
     assert said == "".join(span["text"] for span in trace["spans"])
@@ -249,8 +249,8 @@ def test_an_effort_may_be_set(capfd: pytest.CaptureFixture[str], home: Path) -> 
     (home / "config.toml").write_text("[budget]\ncap = 'off'\nfloor = 5\n")
     assert run(["ask", "--seed", "1", QUESTION]) == 0
     assert "finish: off" in capfd.readouterr().err
-    assert run(["ask", "--seed", "1", "--budget", "20", QUESTION]) == 0
-    assert "thinking 20/20" in capfd.readouterr().err
+    assert run(["ask", "--seed", "1", "--budget", "16", QUESTION]) == 0
+    assert "thinking 16/16" in capfd.readouterr().err
     assert run(["ask", "--seed", "1", "--floor", "20", QUESTION]) == 2
     assert "the settings turn thinking off" in capfd.readouterr().err
 
@@ -263,7 +263,7 @@ def test_a_floor_in_the_settings_yields_to_the_command_line_alone(
     assert run(["ask", QUESTION]) == 2
     assert "floor (50) is above" in capfd.readouterr().err
     assert run(["ask", "--budget", "20", QUESTION]) == 0
-    assert "thinking 20/20" in capfd.readouterr().err
+    assert "thinking 16/16" in capfd.readouterr().err
 
 
 def test_a_cap_from_the_settings_yields_to_a_small_context(

@@ -74,6 +74,9 @@ tail_lines = 3
 fold_when_done = false
 extend = 64
 mouse = false
+plain = true
+motion = false
+latex = false
 
 [tui.keys]
 quit = "ctrl+q,q"
@@ -134,6 +137,9 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             fold_when_done=False,
             extend=64,
             mouse=False,
+            plain=True,
+            motion=False,
+            latex=False,
             keys={"quit": "ctrl+q,q"},
         ),
     )
