@@ -99,7 +99,11 @@ def keeps_its_promises(
     if trace.budget is None:
         assert usage.think == 0
         assert trace.finish in (Finish.OFF, Finish.NONE)
-        assert [e.change for e in trace.budget_events] in ([], [BudgetChange.UNTHINKING])
+        assert [e.change for e in trace.budget_events] in (
+            [*before, *after]
+            for before in ([], [BudgetChange.UNTHINKING])
+            for after in ([], [BudgetChange.LED])
+        )
     else:
         assert usage.think <= trace.budget  # I1
         if budget.cap is not None:

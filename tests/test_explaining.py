@@ -148,6 +148,12 @@ SETTLED = {"entropy": 0.3, "mean": 0.31, "variance": 0.004, "below": 0.01, "look
             "the time of all was over: 3.0 s left, and the answers that were missing take 3.1 s",
         ),
         (Change.POOL, {"pool": 4000, "left": 0}, "the pool of 4,000 tokens was spent"),
+        (Change.LED, {"answer_tokens": 40}, "no answer had come: it was led to one"),
+        (
+            Change.LED,
+            {"answer_tokens": 4, "seconds_left": 0.2},
+            "no answer had come: it was led to one, in time for its deadline",
+        ),
         (
             Change.REFUSED,
             {"seconds_left": 1.0, "seconds_needed": 2.0},
@@ -189,6 +195,13 @@ def test_why_the_thinking_is_over_is_told_once(finish: Finish) -> None:
     assert (place, end) == ("at 1", "end")
     assert why
     assert [place for place, _ in trail((wait, landed), finish)] == ["at 1", "at 1,128"]
+
+
+def test_that_it_was_led_to_an_answer_is_no_end_of_its_thinking() -> None:
+    led = BudgetEvent(Change.LED, 40)
+    assert [place for place, _ in trail((led,), Finish.CLOSED)] == ["end", "at 40"]
+    landed = BudgetEvent(Change.LANDED, 40)
+    assert [place for place, _ in trail((landed, led), Finish.CAP)] == ["at 40", "at 40"]
 
 
 def test_while_it_thinks_there_is_no_end_yet() -> None:

@@ -5,12 +5,13 @@ Knows every room below the front ends, and does nothing but introduce them to ea
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ponder import __version__, hardware, lora, measured, paths
 from ponder import catalogue as catalogue_module
-from ponder import hardware, lora, measured, paths
 from ponder.engines import probe
 from ponder.engines.base import Engine
 from ponder.engines.llama import LlamaConfig, LlamaEngine
@@ -23,12 +24,13 @@ from ponder.errors import (
     WrongBytes,
 )
 from ponder.hardware import Gpu
-from ponder.library import fit, local, packaged
+from ponder.library import fit, hashes, local, packaged
 from ponder.library.fit import Machine
 from ponder.library.hashing import digests
 from ponder.library.local import Entry
 from ponder.library.telling import memory as bytes_of_memory
 from ponder.measured import Memory
+from ponder.provenance import Provenance
 from ponder.receipt import named
 from ponder.runner import Runner
 from ponder.session import Session
@@ -170,6 +172,16 @@ def open_session(
         told = tuple(map(_applied, adapters))
         weights = measured.identity(engine.path, told)
         memory = _memory(engine, name, settings, weights)
+        provenance = Provenance(
+            ponder=__version__,
+            files=hashes.files_of(engine.path),
+            sample=weights,
+            template=_hash(template),
+            dialect=dialect.name,
+            words=_hash(repr(dialect)),
+            engine=engine.setting,
+            hardware=f"{hardware.machine_key()}, {hardware.cores()} cores",
+        )
         session = Session(
             # Last of all, because it starts a thread.
             Runner(engine, protocol, learned=memory.learned, keep=memory.keep),
@@ -177,6 +189,7 @@ def open_session(
             settings.system if choices.system is None else choices.system,
             choices.trim,
             adapters=told,
+            provenance=provenance,
         )
     except BaseException:
         engine.shutdown()
@@ -245,6 +258,10 @@ def _applied(adapter: lora.Adapter) -> AppliedAdapter:
             "Get it again, or change its sha256 in the catalogue.",
         )
     return AppliedAdapter(adapter.path.name, found, adapter.scale)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def smallest_real_model() -> str:

@@ -31,6 +31,7 @@ _PLAIN = {
     BudgetChange.PAUSED: "paused: others think in its place",
     BudgetChange.RESUMED: "thinks on: dealt more of the pool",
     BudgetChange.POOL: "the pool was spent",
+    BudgetChange.LED: "no answer had come: it was led to one",
     BudgetChange.REFUSED: "not asked: not even an answer would have been there in time",
 }
 """What is told where the figures are missing, or say no more."""
@@ -62,8 +63,10 @@ def trail(events: Sequence[BudgetEvent], finish: Finish | None) -> list[tuple[st
         The last pair is `("end", ...)` where no decision says why the thinking is over.
     """
     told = [(f"at {event.at:,}", words(event)) for event in events]
-    if finish is not None and not (events and events[-1].change in _ENDS):
-        told.append(("end", FINISHES[finish]))
+    # An answer is led to after all that.
+    thought = [event.change for event in events if event.change is not BudgetChange.LED]
+    if finish is not None and not (thought and thought[-1] in _ENDS):
+        told.insert(len(thought), ("end", FINISHES[finish]))
     return told
 
 
@@ -124,6 +127,8 @@ def words(event: BudgetEvent) -> str:
             return f"the pool of {_tokens(pool)} was spent"
         case BudgetChange.POOL, figures:
             return f"{plain}{_promise(figures)}{_left(figures)}"
+        case BudgetChange.LED, {"seconds_left": _}:
+            return f"{plain}, in time for its deadline"
         case BudgetChange.REFUSED, {"seconds_left": left, "seconds_needed": needed}:
             return f"{plain}: {brief(left)} left, and the shortest answer takes {brief(needed)}"
     return plain

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from ponder.errors import PromptTooLong
 from ponder.events import Event, Finished, Trimmed
+from ponder.provenance import Provenance, digest
 from ponder.runner import Runner, Stream
 from ponder.thinking.beginning import Beginning
 from ponder.thinking.live import NOTHING
@@ -34,6 +35,7 @@ class Session:
         trim: leave out the oldest turns when the context is full, instead of refusing.
         today: for templates that tell the model the date.
         adapters: what the runner's engine applies; told with every trace.
+        provenance: what its traces come from, the prompt aside; None where nobody wants to know.
     """
 
     def __init__(
@@ -44,11 +46,14 @@ class Session:
         trim: bool = False,
         today: Callable[[], date] = date.today,
         adapters: tuple[AppliedAdapter, ...] = (),
+        provenance: Provenance | None = None,
     ) -> None:
         self.runner = runner
         self.template = template
         self.trim = trim
         self.adapters = adapters
+        self.provenance = provenance
+        """What the question that was put last came from, and before any: the prompt aside."""
         self.messages: list[Message] = [Message("system", system)] if system else []
         self._today = today
 
@@ -110,7 +115,8 @@ class Session:
         left_out = 0
         while True:
             try:
-                return ask(self.prompt(asked), boxed), left_out
+                prompt = self.prompt(asked)
+                put = ask(prompt, boxed)
             except PromptTooLong:
                 first = next((i for i, m in enumerate(asked) if m.role != "system"), len(asked))
                 if not self.trim or first + 2 >= len(asked):
@@ -118,6 +124,12 @@ class Session:
                 # A turn is a question and its answer: both go, so that roles still alternate.
                 del asked[first : first + 2]
                 left_out += 2
+            else:
+                if self.provenance is not None:
+                    self.provenance = replace(
+                        self.provenance, prompt=digest(prompt), left_out=left_out
+                    )
+                return put, left_out
 
     def remember(self, question: str, answer: str) -> None:
         """Keep a turn for the prompts to come."""

@@ -209,6 +209,8 @@ class BudgetChange(StrEnum):
     """It was dealt more, and thinks on."""
     POOL = "pool"
     """What it shares with other traces or questions is spent: the thinking is ended."""
+    LED = "led"
+    """No answer had come: the model was led to one."""
     REFUSED = "refused"
     """Not even an answer would be there in time: it was not asked."""
 
@@ -224,6 +226,9 @@ class BudgetEvent:
     """Thinking tokens that were granted; fewer than asked for where the context is full."""
     figures: Figures = field(default_factory=dict)
     """What it rested on, by name: tokens and counts, and seconds where the name says so."""
+    position: int | None = None
+    """Tokens of the trace until then, those of all authors. None in traces from before it was
+    written down."""
 
 
 class Chunk(NamedTuple):

@@ -114,7 +114,9 @@ def trace_in(events: Sequence[Event], question: int = 0) -> Trace:
 
 
 def changes(trace: Trace) -> list[BudgetChange]:
-    return [event.change for event in trace.budget_events]
+    """What befell its thinking."""
+    led = BudgetChange.LED
+    return [event.change for event in trace.budget_events if event.change is not led]
 
 
 def waits_in(trace: Trace, protocol: ThinkProtocol) -> int:
@@ -255,9 +257,9 @@ def test_asking_for_the_answer_wins_over_waiting(
     trace = trace_in(events)
     if ANSWER_NOW not in changes(trace):
         return  # it was too late
-    assert changes(trace).index(ANSWER_NOW) == len(trace.budget_events) - 1
+    assert changes(trace).index(ANSWER_NOW) == len(changes(trace)) - 1
     assert trace.finish is Finish.USER
-    at = trace.budget_events[-1].at
+    (at,) = (e.at for e in trace.budget_events if e.change is ANSWER_NOW)
     assert at <= trace.usage.think < at + max(1, len(protocol.end_text))
     closed = [e for e in events if isinstance(e, Closed)]
     assert closed[-1].finish is Finish.USER

@@ -322,6 +322,8 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Price of a million tokens it wrote, thoughts included."""
     date: _Text
     """When these were the prices, as exactly as it is known."""
+    source: str = ""
+    """Where they stand, or stood."""
     cached_input: _Price | None = None
     """Price of a million prompt tokens that it had read before."""
     currency: Annotated[str, msgspec.Meta(pattern=_CURRENCY)] = "USD"

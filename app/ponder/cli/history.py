@@ -111,6 +111,41 @@ def show(
 
 
 @app.command(
+    help="""Tell all that a turn came from, took, and would have cost elsewhere.
+
+    TURN is its number, which `ponder history show` tells, or `last`. `ponder replay TURN` asks it
+    again."""
+)
+@click.argument("turn", metavar="TURN")
+@click.option("--json", "as_json", is_flag=True, help="One object on stdout.")
+def receipt(turn: str, as_json: bool) -> None:
+    """See the command's help."""
+    from ponder.catalogue import catalogue
+    from ponder.cli.replay import turn_number
+    from ponder.library import hashes
+    from ponder.particulars import facts, lines
+
+    number = turn_number(turn)
+    if number is False:
+        raise InputError(
+            f"{turn!r} is no number of a turn.", "`ponder history show ID` tells them; or `last`."
+        )
+    with opened() as history:
+        if history is None:
+            raise InputError(f"There is no turn {turn}.", NONE_YET)
+        found = history.turn(number)
+    origin = found.provenance
+    if origin is not None:
+        origin = origin.with_hashes(hashes.known(origin.files))
+    apis = catalogue().apis
+    if as_json:
+        click.echo(json.dumps(facts(found, origin, apis), indent=1))
+        return
+    for name, told in lines(found, origin, apis):
+        click.echo(f"{name}: {told}")
+
+
+@app.command(
     help="""Find WORDS in questions, answers and thinking, the newest first.
 
     All words must occur in a turn, in any case and in any part of a longer word. What the shell

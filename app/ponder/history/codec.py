@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from ponder.history.records import Candidate, Turn, Vote
 from ponder.poll import Choice, Decision, Poll
+from ponder.provenance import Engine, File, Provenance
 from ponder.types import (
     AnswerEnd,
     AppliedAdapter,
@@ -114,6 +115,11 @@ def vote_column(vote: Vote | None) -> str | None:
     return None if vote is None else dumped(asdict(vote))
 
 
+def provenance_column(provenance: Provenance | None) -> str | None:
+    """The column for what a turn came from; NULL where nobody wrote that down."""
+    return None if provenance is None else dumped(asdict(provenance))
+
+
 def shown(row: sqlite3.Row) -> int | None:
     """Which of several traces has its text in the turn itself."""
     return None if row["vote"] is None else _vote(json.loads(row["vote"])).shown
@@ -171,6 +177,7 @@ def turn_of(
         error=row["error"],
         folded=_folded(row),
         vote=None if row["vote"] is None else _vote(json.loads(row["vote"])),
+        provenance=_provenance(row["provenance"]),
         others=tuple(others[number] for number in sorted(others)),
     )
 
@@ -218,6 +225,14 @@ def _vote(values: dict[str, Any]) -> Vote:
     stop = None if told["stop"] is None else Decision(told["stop"])
     poll = made(Poll, told | lists | {"choices": choices, "stop": stop})
     return made(Vote, values | {"poll": poll})
+
+
+def _provenance(written: str | None) -> Provenance | None:
+    if written is None:
+        return None
+    values = json.loads(written)
+    files = tuple(made(File, file) for file in values["files"])
+    return made(Provenance, values | {"files": files, "engine": made(Engine, values["engine"])})
 
 
 def _author(written: str | bool) -> Author:

@@ -25,6 +25,7 @@ from ponder.errors import HistoryError, InputError
 from ponder.history.records import Vote
 from ponder.history.store import History
 from ponder.history.trouble import Passing, Unstorable
+from ponder.provenance import Provenance
 from ponder.types import Budget, Sampling, Span, Trace
 
 _AGAIN = 1.0
@@ -66,6 +67,7 @@ class _Asked(Slot):
     vote: Vote | None = None
     after: Slot | Literal["last"] | None = "last"
     """The turn that it follows."""
+    provenance: Provenance | None = None
     over: bool = False
     """Whether its end was handed over."""
 
@@ -129,6 +131,7 @@ class Recorder:
         at: float,
         vote: Vote | None = None,
         after: Slot | Literal["last"] | None = "last",
+        provenance: Provenance | None = None,
     ) -> Slot:
         """A question is asked; `vote` says of how many traces, where these are several.
 
@@ -144,6 +147,7 @@ class Recorder:
             at=at,
             vote=vote,
             after=after,
+            provenance=provenance,
         )
         self._hand(lambda history: self._write(history, turn, lambda _: None))
         return turn
@@ -349,6 +353,7 @@ class Recorder:
                 turn.vote,
                 # One that could not be written counts as the last.
                 (before.id or "last") if isinstance(before, Slot) else before,
+                turn.provenance,
             )
             act(row)
         # Only now: a transaction that failed has given numbers to nothing.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ponder.poll import Poll
+from ponder.provenance import Provenance
 from ponder.types import Budget, Sampling, Span, Trace
 
 Place = Literal["question", "thinking", "answer"]
@@ -110,6 +111,8 @@ class Turn:
     """Whether somebody folded its thinking away; None if nobody chose."""
     vote: Vote | None = None
     """How several traces voted on the answer; None where there was one."""
+    provenance: Provenance | None = None
+    """What it came from; None for turns from before it was written down."""
     others: tuple[Candidate, ...] = ()
     """The traces beside the one whose text is the turn's, by number."""
     parent: int | None = None

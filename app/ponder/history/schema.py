@@ -185,5 +185,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    ("ALTER TABLE turn ADD COLUMN provenance TEXT",),
 )
 """Step n leads from version n to version n + 1; the version is SQLite's `user_version`."""

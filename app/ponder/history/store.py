@@ -15,10 +15,12 @@ from typing import Literal
 
 from ponder.errors import InputError
 from ponder.history import codec
+from ponder.history.access import LARGEST
 from ponder.history.branches import Tree
 from ponder.history.records import Branch, Turn, Vote
 from ponder.history.shelf import KEPT, Shelf
 from ponder.history.trouble import damaged
+from ponder.provenance import Provenance
 from ponder.types import Budget, Sampling, Span, Trace
 
 _BEGINNING = 400
@@ -60,6 +62,7 @@ class History(Shelf):
         at: float,
         vote: Vote | None = None,
         parent: int | Literal["last"] | None = "last",
+        provenance: Provenance | None = None,
     ) -> int:
         """Write down a question, before anything of its answer is there; gives its number.
 
@@ -75,6 +78,7 @@ class History(Shelf):
             vote: of how many traces it is asked, where these are several.
             parent: the turn that it follows; None: it is a first one. "last", or a turn that is
                 not there any more: the end of the path that is shown.
+            provenance: what it comes from.
 
         Raises:
             InputError: there is no such conversation.
@@ -97,6 +101,7 @@ class History(Shelf):
                 "odd": codec.note({"question": odd} if odd else None),
                 "vote": codec.vote_column(vote),
                 "parent": self._parent(conversation, parent),
+                "provenance": codec.provenance_column(provenance),
             }
             made = db.execute(
                 f"INSERT INTO turn ({', '.join(values)}) VALUES (:{', :'.join(values)})", values
@@ -269,6 +274,24 @@ class History(Shelf):
                     f"Its turns are {', '.join(map(str, tree.parents)) or 'none'}.",
                 )
             return [self._placed(turn, tree) for turn in path]
+
+    def turn(self, turn: int | None = None) -> Turn:
+        """One turn, by its number; None: the one asked last.
+
+        Raises:
+            InputError: there is none.
+        """
+        with self._reading() as db:
+            if turn is None:
+                row = db.execute("SELECT id FROM turn ORDER BY asked DESC, id DESC").fetchone()
+                if row is None:
+                    raise InputError("The history is empty.", "Ask something: ponder")
+                turn = int(row["id"])
+            if abs(turn) > LARGEST:
+                raise InputError(f"There is no turn {turn}.")
+            self._streaming(turn)  # for its error alone
+            row = db.execute("SELECT conversation FROM turn WHERE id = ?", (turn,)).fetchone()
+            return self._placed(turn, self._tree(row["conversation"]))
 
     def every_turn(self, conversation: int) -> list[Turn]:
         """The turns of all paths, in the order of asking.

@@ -14,6 +14,7 @@ from ponder.thinking.parser import Edge
 from ponder.thinking.policies import Close, Extend, decide
 from ponder.thinking.probing import Looked, Probes
 from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.retracing import Act, Again, AnswerNow, Lead, More
 from ponder.thinking.scribe import Scribe
 from ponder.types import AnswerEnd, Author, BudgetChange, Chunk, Figures, Finish
 
@@ -112,6 +113,21 @@ class Course:
         live.waits += 1
         self._scribe.rebudget(live, BudgetChange.WAIT)
 
+    def befall(self, live: Live, act: Act, now: float) -> None:
+        """Have happen to a trace what happened to one like it at this token."""
+        match act:
+            case AnswerNow() if live.finish is None:
+                self.answer_now(live, now)
+            case More(tokens) if live.finish is None:
+                self.extend(live, tokens)
+            case Again() if live.finish is None:
+                self.wait(live)
+            case Close() if live.finish is None:
+                live.verdict = act
+                self.review(live, now)
+            case Lead() if live.finish is not None and live.last_resort is None:
+                self._lead(live, AnswerEnd.DEADLINE, now, drop=0, rest=0)
+
     # -- decisions ------------------------------------------------------------------------
 
     def review(
@@ -197,7 +213,7 @@ class Course:
         answered = self._scribe.answered(live)
         if token in self._protocol.vocab.ends:
             if live.last_resort is None and not live.answer_text.strip():
-                self._lead(live, AnswerEnd.LIMIT, drop=1, rest=rest)
+                self._lead(live, AnswerEnd.LIMIT, now, drop=1, rest=rest)
             else:
                 live.answer_end = AnswerEnd.STOP
             return True
@@ -209,7 +225,7 @@ class Course:
         elif live.answer_left(self._protocol, answered) <= 0:
             limit = live.answer_limit(answered)
             if live.needs_resort():
-                self._lead(live, limit, drop=0, rest=rest)
+                self._lead(live, limit, now, drop=0, rest=rest)
                 return True
             live.answer_end = limit
         if live.answer_end is None and now >= live.due:
@@ -222,14 +238,18 @@ class Course:
         if now < live.due:
             return False
         if live.needs_resort():
-            self._lead(live, AnswerEnd.DEADLINE, drop=0, rest=rest)
+            self._lead(live, AnswerEnd.DEADLINE, now, drop=0, rest=rest)
         else:
             live.answer_end = AnswerEnd.DEADLINE
         return True
 
-    def _lead(self, live: Live, cut: AnswerEnd, drop: int, rest: int) -> None:
+    def _lead(self, live: Live, cut: AnswerEnd, now: float, drop: int, rest: int) -> None:
         """Lead it to an answer; `cut` is why that ends, if the model does not end it."""
         live.resort_end = cut
+        figures: dict[str, float] = {"answer_tokens": self._scribe.answered(live)}
+        if cut is AnswerEnd.DEADLINE:
+            figures["seconds_left"] = live.deadline - now
+        self._scribe.rebudget(live, BudgetChange.LED, figures=figures)
         self._scribe.lead(live, drop=drop, rest=rest)
         self._pace.update(live)
 
@@ -249,7 +269,7 @@ class Course:
             self._scribe.read(live, token, piece)
             return self.review(live, now, rest=rest)
         if live.needs_resort():
-            self._lead(live, AnswerEnd.LIMIT, drop=1, rest=rest)
+            self._lead(live, AnswerEnd.LIMIT, now, drop=1, rest=rest)
         else:
             self._scribe.withdraw(live, 1)
             live.answer_end = AnswerEnd.STOP

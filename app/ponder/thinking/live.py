@@ -17,6 +17,7 @@ from ponder.thinking.loops import LoopWatch
 from ponder.thinking.parser import TraceParser
 from ponder.thinking.policies import Close, View
 from ponder.thinking.protocol import ThinkProtocol
+from ponder.thinking.retracing import Intervention
 from ponder.thinking.stopping import parse
 from ponder.types import AnswerEnd, Budget, BudgetEvent, Finish, Limit, Sampling, Seq, Span
 
@@ -62,6 +63,8 @@ class Request:
     """What it shares with other traces of its question; None: its budget is its own."""
     turn: float | None = None
     """Seconds from its start, waiting aside; None: as long as its budget says."""
+    interventions: tuple[Intervention, ...] = ()
+    """What is to befall it, in order, because it befell the trace that it repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +271,8 @@ class Live:
     """Tokens that a look which runs may still take, and those of the thought that wait for it."""
     paused: bool = False
     """Whether others of the pool think in its place."""
+    befallen: int = 0
+    """How many of its interventions are over."""
     verdict: Close | None = None
     """What the pool decided on its thinking."""
 
@@ -280,6 +285,12 @@ class Live:
     def lease(self) -> int:
         """The most tokens it may hold in the context."""
         return self.plan.lease + self.grown
+
+    @property
+    def coming(self) -> Intervention | None:
+        """What is to befall it next."""
+        rest = self.request.interventions[self.befallen :]
+        return rest[0] if rest else None
 
     @property
     def confidence(self) -> float | None:

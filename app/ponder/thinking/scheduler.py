@@ -175,6 +175,7 @@ class Scheduler:
         while self._notes:
             self._notes.popleft()()
         traces.sharing.deal(now)
+        traces.retrace()
         traces.keeper.keep(traces.grants, traces.regrant, now)
         if traces.grants:
             self._meter.begin(now, traces.scribe.forcings)

@@ -201,7 +201,7 @@ class Scribe:
         """A change of the budget, or a decision on it."""
         # What may turn out to be an end is not thought yet: it can still be withdrawn.
         at = self.thinking(live) - live.parser.held
-        event = BudgetEvent(change, at, granted, figures or {})
+        event = BudgetEvent(change, at, granted, figures or {}, len(live.tokens))
         live.budget_events.append(event)
         self._events.append(Rebudgeted(live.request.id, event, live.cap))
 

@@ -26,6 +26,7 @@ from ponder.thinking.probing import Probes
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.purse import Keeper
 from ponder.thinking.record import never_started, trace_of
+from ponder.thinking.retracing import End
 from ponder.thinking.scribe import Scribe
 from ponder.thinking.sequences import Sequences
 from ponder.thinking.sharing import Sharing, Waiting
@@ -203,7 +204,24 @@ class Traces:
             self.grants.pop(live.seq, None)
             self.sharing.stirred = True
             return
-        live.quota = self.grants[live.seq] = self.course.quota(live)
+        live.quota = self.course.quota(live)
+        if (coming := live.coming) is not None:
+            live.quota = max(1, min(live.quota, coming.at - len(live.tokens)))
+        self.grants[live.seq] = live.quota
+
+    def retrace(self) -> None:
+        """Have befall the traces what is to befall them where they have come to."""
+        for live in list(self.live.values()):
+            while live.answer_end is None and (coming := live.coming) is not None:
+                if len(live.tokens) + len(live.gathered) < coming.at:
+                    break
+                live.befallen += 1
+                self.scribe.settle(live)
+                if isinstance(coming.act, End):
+                    self.end(live.request.id, coming.act.finish, coming.act.answer)
+                else:
+                    self.course.befall(live, coming.act, self.now)
+                    self.regrant(live)
 
     def _tell_pace(self, live: Live) -> None:
         """Tell what a deadline comes to, where there is news of it."""

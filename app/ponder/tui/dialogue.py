@@ -68,6 +68,8 @@ class Dialogue:
         self.path = Path()
         """The turns that are shown."""
         self.running: Asked | None = None
+        self._hashed: Assembled | None = None
+        """Whose weights were hashed, or are being hashed."""
         self._now = now
         self._seed = seed
         self._conversation: Slot | None = None
@@ -221,6 +223,7 @@ class Dialogue:
             sampling,
             self._now(),
             after=after,
+            provenance=self.assembled.session.provenance,
         )
 
     def record(self, asked: Asked, events: Sequence[Told]) -> None:
@@ -234,6 +237,18 @@ class Dialogue:
                 self.recorder.finish(asked.slot, event.trace)
                 self._remember(asked, event.trace)
                 self.running = None
+                self._hash()
+
+    def _hash(self) -> None:
+        """Find out the sha256 of the weights, for receipts, while nobody asks anything."""
+        loaded = self.assembled
+        if loaded is None or loaded is self._hashed or loaded.session.provenance is None:
+            return
+        # Imported late: nobody waits for it.
+        from ponder.library.hashes import learn_aside
+
+        self._hashed = loaded
+        learn_aside(loaded.session.provenance.files, lambda: self.running is not None)
 
     def failed(self, asked: Asked, error: PonderError) -> None:
         """Write down that the engine died of something."""

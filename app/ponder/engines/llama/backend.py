@@ -7,6 +7,7 @@ lines of it) instead of being shown.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,20 @@ def devices() -> list[Device]:
 def version() -> str:
     """llama-cpp-python's version."""
     return str(binding_version)
+
+
+def build() -> str:
+    """llama.cpp's version and commit, as far as this build tells, and the features it uses here."""
+    told = [lib.llama_version().decode()] if hasattr(lib, "llama_version") else []
+    try:
+        from llama_cpp._ggml import libggml as ggml
+
+        ggml.ggml_commit.restype = ctypes.c_char_p
+        told.append(ggml.ggml_commit().decode())
+    except (ImportError, AttributeError):
+        pass
+    used = re.findall(r"(\w+) = 1", system_info())
+    return " ".join([*told, *used])
 
 
 def system_info() -> str:

@@ -59,6 +59,7 @@ class LlamaEngine:
         self.path = path
         self.metadata = loaded.metadata
         self.gpu_layers = loaded.gpu_layers
+        self.setting = loaded.setting
         self.n_ctx = loaded.n_ctx
         self.n_seqs = loaded.n_seqs
         self.capacity = loaded.n_ctx * loaded.n_seqs

@@ -18,6 +18,7 @@ from ponder import hardware, lora
 from ponder.engines.llama import adapters, backend
 from ponder.errors import EngineError, InputError, NotAModel, UnsupportedModel
 from ponder.gguf_header import LEAST_CONTEXT, parts, read_header
+from ponder.provenance import Engine
 from ponder.sizing import (
     DEFAULT_CONTEXT,
     GPU_MARGIN,
@@ -76,6 +77,8 @@ class Loaded:
     slice_size: int
     gpu_layers: int
     metadata: dict[str, str]
+    setting: Engine
+    """All that the last bits of its logits depend on, the file and the machine aside."""
 
 
 def load(path: Path, config: LlamaConfig, on_progress: Callable[[float], None] | None) -> Loaded:
@@ -307,7 +310,24 @@ def _context(
             "Choose a smaller context, or a smaller KV cache type.",
         )
     backend.forget_log()
-    return Loaded(model, context, n_ctx, config.n_seqs, n_slots, prompt_slice, layers, facts)
+    setting = Engine(
+        version=f"llama-cpp-python {backend.version()}",
+        build=backend.build(),
+        n_ctx=n_ctx,
+        n_seqs=config.n_seqs,
+        batch=params.n_batch,
+        slice=prompt_slice,
+        threads=params.n_threads,
+        prompt_threads=params.n_threads_batch,
+        gpu_layers=layers,
+        kv_type_k=config.kv_type_k,
+        kv_type_v=config.kv_type_v,
+        flash_attention=config.flash_attention,
+        repacked=config.extra_buffers,
+    )
+    return Loaded(
+        model, context, n_ctx, config.n_seqs, n_slots, prompt_slice, layers, facts, setting
+    )
 
 
 def _fitting_context(trained: int, outline: Outline | None, config: LlamaConfig) -> int:
