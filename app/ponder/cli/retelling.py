@@ -32,8 +32,7 @@ def print_head(screen: Screen, conversation: Conversation) -> None:
 def print_turn(screen: Screen, turn: Turn, thinking: bool, why: bool) -> None:
     """A question, its thinking and its answer; `why` tells every decision on the way."""
     branch = f" · {turn.branch}" if turn.branch else ""
-    heading = f"
-[{turn.position + 1}] {when(turn.asked)}{branch} · turn {turn.id}"
+    heading = f"\n[{turn.position + 1}] {when(turn.asked)}{branch} · turn {turn.id}"
     screen.print(styled(heading, "dim"))
     screen.print(styled(safe(turn.question).strip("\n"), "bold cyan"))
     for channel, run in groupby(turn.spans, lambda span: span.channel):

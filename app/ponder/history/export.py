@@ -179,6 +179,13 @@ def _receipt(turn: Turn, conversation: Conversation) -> str:
         parts.append(_code(turn.model))
     if turn.trace is not None:
         parts += [truth(turn.trace), f"{duration(turn.trace.usage.seconds)} in all"]
+    if turn.provenance is not None:
+        origin = turn.provenance
+        weights = f"sha256 {origin.weights[:12]}" if origin.weights else origin.sample[:12]
+        parts.append(
+            f"turn {turn.id}, weights {weights}, template {origin.template[:12]}, "
+            f"seed {turn.sampling.seed}"
+        )
     if turn.error:
         parts.append(f"failed: {_escaped(one_line(turn.error))}")
     elif turn.trace is None:

@@ -98,6 +98,10 @@ CHAT: list[BindingType] = [
         "ctrl+end", "bottom", "To the end", id="bottom", show=False, priority=True,
         tooltip="Go to the end, and follow it",
     ),
+    Binding(
+        "alt+i", "receipt", "Receipt", id="receipt", show=False, priority=True,
+        tooltip="What a turn came from, what befell it, what it would have cost elsewhere",
+    ),
 ]  # fmt: skip
 
 MODELS: list[BindingType] = [

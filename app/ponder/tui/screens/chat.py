@@ -26,6 +26,7 @@ from ponder.tui.screens import bindings
 from ponder.tui.screens.chat_choosing import Choosing
 from ponder.tui.screens.chat_levers import Levers
 from ponder.tui.screens.chat_looking import Looking
+from ponder.tui.screens.chat_receipts import Receipts
 from ponder.tui.screens.chat_steering import Steering
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     pass
 
 
-class ChatScreen(Steering, Levers, Looking, Choosing):
+class ChatScreen(Steering, Levers, Receipts, Looking, Choosing):
     """Where people live."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings.CHAT
