@@ -68,6 +68,7 @@ async def test_a_step_is_edited_and_the_model_goes_on_from_there() -> None:
         await answered(play, 2)
         assert len(play.turns) == 1
         assert branch(play) == "branch 2/2"
+        assert play.app.focused is play.composer
         (turn,) = play.written()
         trace = turn.trace
         assert trace is not None

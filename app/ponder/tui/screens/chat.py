@@ -105,6 +105,9 @@ class ChatScreen(Steering, Levers, Receipts, Looking, Choosing):
     def begin(self, asked: Asked, at: int | None = None) -> None:
         """Show a question that was asked, in the place of the turns from `at` on."""
         self.post_message(self.Began(asked.question))
+        if at is not None:
+            # What had the focus may be among the turns that go.
+            self.query_one(Composer).focus()
         self.following = self._follow(asked, at)
 
     @work(group="question")
