@@ -38,7 +38,7 @@ def test_the_answer_goes_to_stdout_and_the_thinking_to_stderr(
 def test_the_last_word_is_the_truth_about_the_budget(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["ask", "--seed", "1", "--budget", "20", "--no-landing", QUESTION]) == 0
     err = capfd.readouterr().err
-    assert "thinking 16/16 tokens" in err
+    assert "thinking 20/20 tokens" in err
     assert "finish: cap" in err
 
 
@@ -262,8 +262,8 @@ def test_a_floor_in_the_settings_yields_to_the_command_line_alone(
     (home / "config.toml").write_text("[budget]\ncap = 40\nfloor = 50\n")
     assert run(["ask", QUESTION]) == 2
     assert "floor (50) is above" in capfd.readouterr().err
-    assert run(["ask", "--budget", "20", QUESTION]) == 0
-    assert "thinking 16/16" in capfd.readouterr().err
+    assert run(["ask", "--budget", "20", "--no-landing", QUESTION]) == 0
+    assert "thinking 20/20" in capfd.readouterr().err
 
 
 def test_a_cap_from_the_settings_yields_to_a_small_context(
