@@ -51,15 +51,6 @@ class Mark(NamedTuple):
     pivot: Pivot
 
 
-class Step(NamedTuple):
-    """Where a step begins; it ends where the next one begins."""
-
-    at: int
-    """Its first character, from the start of the thought: always the first one of a line."""
-    line: int
-    """The number of that line, from 0."""
-
-
 _SENTENCES = {
     Pivot.WAIT: r"Wait|Hold on|等等|等一下",
     Pivot.BUT: r"But|However|但是?|不过|然而",
@@ -95,15 +86,17 @@ class Passages:
     def __init__(self) -> None:
         self.length = 0
         """Characters so far."""
-        self.steps: list[Step] = []
-        """In order; together they are the whole thought."""
+        self.steps: list[int] = []
+        """The first character of each, from the start of the thought: always the first one of a
+        line. A step ends where the next one begins."""
         self.marks: list[Mark] = []
         """In order of their places. A pivot is known once its word is complete."""
         self._forced: list[tuple[int, int]] = []
         """Where ponder's own words begin and end."""
         self._in_forced = False
         """Whether the latest words are ponder's own, and marked as such."""
-        self._line = Step(0, 0)
+        self._line = 0
+        """Where the line begins."""
         self._window = ""
         """The end of the line so far."""
         self._head = ""
@@ -120,7 +113,7 @@ class Passages:
         if not text:
             return
         if not self.steps:
-            self.steps.append(Step(0, 0))
+            self.steps.append(0)
         if forced and self._forced and self._forced[-1][1] == self.length:
             self._forced[-1] = (self._forced[-1][0], self.length + len(text))
         elif forced:
@@ -140,15 +133,15 @@ class Passages:
         """
         if not self.steps:
             raise IndexError("there is no step yet")
-        return max(0, bisect_right(self.steps, at, key=lambda step: step.at) - 1)
+        return max(0, bisect_right(self.steps, at) - 1)
 
     def end(self, step: int) -> int:
         """The first character behind a step."""
-        return self.steps[step + 1].at if step + 1 < len(self.steps) else self.length
+        return self.steps[step + 1] if step + 1 < len(self.steps) else self.length
 
     def pivots(self, step: int) -> list[Pivot]:
         """What happens in a step, each once, in order."""
-        first = bisect_left(self.marks, self.steps[step].at, key=lambda mark: mark.at)
+        first = bisect_left(self.marks, self.steps[step], key=lambda mark: mark.at)
         last = bisect_left(self.marks, self.end(step), key=lambda mark: mark.at)
         return list(dict.fromkeys(mark.pivot for mark in self.marks[first:last]))
 
@@ -183,7 +176,7 @@ class Passages:
         for found in _FOUND.finditer(self._window, start):
             at = found.start()
             pivot = Pivot[found.lastgroup or ""]
-            place = self._place(at, window_at == self._line.at)
+            place = self._place(at, window_at == self._line)
             if pivot is Pivot.CANDIDATE or place:
                 self._mark(Mark(at + window_at, pivot), place == "line")
 
@@ -222,7 +215,7 @@ class Passages:
 
     def _begin(self) -> None:
         """A step begins with this line, unless the first one has hardly begun."""
-        if self._begun and self._line.at > self.steps[-1].at:
+        if self._begun and self._line > self.steps[-1]:
             self.steps.append(self._line)
 
     def _break(self) -> None:
@@ -234,7 +227,7 @@ class Passages:
             self._begun = True
         self._after_blank = self._begun and not self._head
         self._window = self._head = ""
-        self._line = Step(self.length, self._line.line + 1)
+        self._line = self.length
 
 
 # -- a thought that is over ------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from ponder.settings import TuiSettings
 from ponder.tui.widgets.trace import Fold, TraceHeading
-from ponder.tui.widgets.trace_text import TraceText
+from ponder.tui.widgets.trace_text import GUTTER, TraceText
 from ponder.types import Finish
 from tui.play import Play, playing
 from tui.stage import QUESTION, Opener, staged
@@ -20,7 +20,7 @@ def rows(play: Play, turn: int = -1) -> list[str]:
     text = play.turns[turn].query_one(TraceText)
     if not text.display:
         return []
-    return [text.render_line(y).text.rstrip() for y in range(text.size.height)]
+    return [text.render_line(y).text[GUTTER:].rstrip() for y in range(text.size.height)]
 
 
 def at_end(play: Play) -> bool:

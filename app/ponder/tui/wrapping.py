@@ -7,6 +7,7 @@ that they land on is wrapped again. Knows cells and authors, and no widget.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from rich.cells import cell_len
@@ -14,23 +15,33 @@ from rich.cells import cell_len
 Piece = tuple[str, bool]
 """Some text, and whether ponder put it there."""
 
+TAB = "    "
+"""What a tab is shown as."""
+
 _WORD = re.compile(r"\S+\s*|\s+")
 
 
 class Wrapped:
     """Rows of pieces; a row holds all its characters but the line break that ended it.
 
-    Blank space at the end of a row may hang over the width: it is cut when it is shown.
+    Blank space at the end of a row may hang over the width: it is cut when it is shown. Empty
+    lines before the first word are no rows.
     """
 
     def __init__(self, width: int = 80) -> None:
         self.width = width
         self.rows: list[list[Piece]] = [[]]
+        self.starts = [0]
+        """For each row, its first character, from the start of the text."""
         self._pieces: list[Piece] = []
+        self._end = 0
+        """Characters that have been laid."""
 
     @property
     def text(self) -> str:
         """Everything, as it came."""
+        if len(self._pieces) > 1:
+            self._pieces = list(_joined(self._pieces))
         return "".join(text for text, _ in self._pieces)
 
     @property
@@ -41,6 +52,10 @@ class Wrapped:
             rows -= 1
         return rows
 
+    def row_of(self, at: int) -> int:
+        """The row that a character is in, a line break in the one that it ends."""
+        return max(0, bisect_right(self.starts, at) - 1)
+
     def append(self, text: str, forced: bool) -> None:
         """Add text at the end."""
         self._pieces.append((text, forced))
@@ -49,26 +64,41 @@ class Wrapped:
     def resize(self, width: int) -> None:
         """Wrap everything again."""
         self.width = max(1, width)
-        self.rows = [[]]
+        self.rows, self.starts, self._end = [[]], [0], 0
         self._pieces = list(_joined(self._pieces))
         for text, forced in self._pieces:
             self._lay(text, forced)
 
     def _lay(self, text: str, forced: bool) -> None:
-        first, *more = text.replace("\t", "    ").split("\n")
+        if self._end == self.starts[0]:
+            kept = text.lstrip("\n")
+            self._end += len(text) - len(kept)
+            self.starts[0] = self._end
+            text = kept
+        first, *more = text.split("\n")
         self._extend(first, forced)
         for line in more:
+            self._end += 1
             self.rows.append([])
+            self.starts.append(self._end)
             self._extend(line, forced)
 
     def _extend(self, text: str, forced: bool) -> None:
         if not text:
             return
         row = [*self.rows.pop(), (text, forced)]
+        begin = self.starts.pop()
         line = "".join(piece for piece, _ in row)
-        starts = breaks(line, self.width)
-        for start, end in zip(starts, [*starts[1:], len(line)], strict=True):
+        cuts = breaks(line, self.width)
+        for start, end in zip(cuts, [*cuts[1:], len(line)], strict=True):
             self.rows.append(list(_joined(_cut(row, start, end))))
+            self.starts.append(begin + start)
+        self._end += len(text)
+
+
+def cells(text: str) -> int:
+    """How wide it is shown."""
+    return cell_len(text.replace("\t", TAB))
 
 
 def breaks(line: str, width: int) -> list[int]:
@@ -77,11 +107,11 @@ def breaks(line: str, width: int) -> list[int]:
     at = 0
     for match in _WORD.finditer(line):
         word = match.group().rstrip()
-        cells = cell_len(word)
-        if at and at + cells > width:
+        wide = cells(word)
+        if at and at + wide > width:
             starts.append(match.start())
             at = 0
-        if cells > width:
+        if wide > width:
             for offset, char in enumerate(word, match.start()):
                 size = cell_len(char)
                 if at and at + size > width:
@@ -89,8 +119,8 @@ def breaks(line: str, width: int) -> list[int]:
                     at = 0
                 at += size
         else:
-            at += cells
-        at += cell_len(match.group()) - cells
+            at += wide
+        at += cells(match.group()) - wide
     return starts
 
 

@@ -87,6 +87,14 @@ CHAT: list[BindingType] = [
         tooltip="What was decided on the last thinking, on which figures; where its tokens went",
     ),
     Binding(
+        "f7", "fold_mode", "Fold all", id="fold-all", show=False, priority=True,
+        tooltip="All thinking by its last lines, whole, or by its heading alone",
+    ),
+    Binding(
+        "alt+up", "read", "Read", id="read", show=False, priority=True,
+        tooltip="Into the last thinking: go through its steps, fold and copy them",
+    ),
+    Binding(
         "pageup", "scroll(-1)", "Scroll up", id="scroll-up", show=False, priority=True,
         tooltip="Go back by a page",
     ),
@@ -103,6 +111,34 @@ CHAT: list[BindingType] = [
         tooltip="What a turn came from, what befell it, what it would have cost elsewhere",
     ),
 ]  # fmt: skip
+
+TRACE: list[BindingType] = [
+    Binding(
+        "enter,space", "fold_here", "Fold", id="trace-fold",
+        tooltip="Fold or unfold this step, on its heading the thinking",
+    ),
+    Binding("up,k", "cursor(-1)", "Steps", id="trace-up", tooltip="One step up"),
+    Binding("down,j", "cursor(1)", "Down", id="trace-down", show=False, tooltip="One step down"),
+    Binding(
+        "home", "cursor_end(False)", "First step", id="trace-first", show=False,
+        tooltip="To the first step",
+    ),
+    Binding(
+        "end", "cursor_end(True)", "Last step", id="trace-last", show=False,
+        tooltip="To the last step",
+    ),
+    Binding(
+        "z", "fold_steps", "All steps", id="trace-fold-steps",
+        tooltip="Fold every step to a line, or unfold them",
+    ),
+    Binding("c", "copy_step", "Copy", id="trace-copy", tooltip="Copy this step"),
+    Binding(
+        "C", "copy_trace", "Copy all", id="trace-copy-all", show=False,
+        tooltip="Copy this thinking",
+    ),
+    Binding("escape", "leave", "Back", id="trace-leave", tooltip="Back to the composer"),
+]  # fmt: skip
+"""While a trace has the focus."""
 
 MODELS: list[BindingType] = [
     Binding("escape", "leave", "Close", id="models-close", tooltip="Keep the model"),
@@ -173,5 +209,5 @@ DIFF: list[BindingType] = [
     Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
 ]  # fmt: skip
 
-ELSEWHERE: list[BindingType] = [*MODELS, *EARLIER, *HISTORY, *DIFF, *DIALOGS]
+ELSEWHERE: list[BindingType] = [*TRACE, *MODELS, *EARLIER, *HISTORY, *DIFF, *DIALOGS]
 """The keys of all screens but the chat, which a user may set as well."""

@@ -29,7 +29,7 @@ class Levers(ChatBase):
             return self.thinking
         if action in ("fold", "audit"):
             return bool(self.query(TurnView))
-        return True
+        return super().check_action(action, parameters)
 
     def action_stop(self) -> None:
         """Stop the question; what it has said so far stays."""

@@ -1,35 +1,78 @@
-"""Ways of looking at what was said: folding, the audit, scrolling. Knows widgets; changes nothing
-of what a model does."""
+"""Ways of looking at what was said: folding, going through a trace, the audit, scrolling.
+
+Knows widgets; changes nothing of what a model does.
+"""
 
 from __future__ import annotations
 
 from textual import on
 
 from ponder.tui.screens.chat_base import ChatBase
+from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
-from ponder.tui.widgets.trace import TraceView
+from ponder.tui.widgets.trace import Fold, TraceView
 from ponder.tui.widgets.turn import TurnView
+
+SHOWN = {Fold.TAIL: "the last lines", Fold.OPEN: "all of it", Fold.CLOSED: "headings alone"}
 
 
 class Looking(ChatBase):
     """Keys that show."""
 
+    _mode: Fold | None = None
+    """How all traces are shown, but for those that somebody folded by hand; None: as the settings
+    say."""
+
     @property
-    def _looked_at(self) -> TraceView | None:
-        """The trace that has the focus, or the last one."""
-        ancestors = self.focused.ancestors if self.focused else []
-        views = [node for node in ancestors if isinstance(node, TraceView)]
-        views += [turn.trace_view for turn in self.query_one(Conversation).turns[-1:]]
-        return views[0] if views else None
+    def looked_at(self) -> TraceView | None:
+        """The trace that has the focus, or the last one that thinks or has thought."""
+        for node in self.focused.ancestors if self.focused else []:
+            if isinstance(node, TraceView):
+                return node
+        views = [view for view in self.query(TraceView) if view.display]
+        return views[-1] if views else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that would do nothing are not shown."""
+        if action in ("fold_mode", "read"):
+            return bool(self.query(TraceView))
+        return super().check_action(action, parameters)
 
     def action_fold(self) -> None:
         """Fold or unfold a trace."""
-        if (view := self._looked_at) is not None:
+        if (view := self.looked_at) is not None:
             view.toggle()
+
+    def action_fold_mode(self) -> None:
+        """Show all traces another way: their last lines, all of them, their headings."""
+        modes = list(Fold)
+        now = self._mode or Fold(self.ponder.settings.tui.thinking)
+        self._mode = mode = modes[(modes.index(now) + 1) % len(modes)]
+        views = list(self.query(TraceView))
+        for view in views:
+            view.show_as(mode)
+        by_hand = sum(view.by_hand for view in views)
+        apart = f"; {by_hand} that you chose yourself stay" if by_hand else ""
+        self.notify(f"Thinking: {SHOWN[mode]}{apart}", markup=False, timeout=3)
+
+    @on(TraceView.Made)
+    def show_as_all(self, message: TraceView.Made) -> None:
+        """A trace that is new is shown as the others."""
+        message.view.show_as(self._mode)
+
+    def action_read(self) -> None:
+        """Into the trace: its steps can be gone through."""
+        if (view := self.looked_at) is not None:
+            view.enter()
+
+    @on(TraceView.Left)
+    def back_to_composer(self) -> None:
+        """Out of it again."""
+        self.query_one(Composer).focus()
 
     def action_audit(self) -> None:
         """Show what was decided on a trace, or hide it."""
-        if (view := self._looked_at) is not None:
+        if (view := self.looked_at) is not None:
             view.audit()
 
     @on(TraceView.Chosen)

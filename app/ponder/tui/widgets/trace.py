@@ -1,8 +1,9 @@
 """A trace that streams and folds: a heading with the live account, and the text below it.
 
-Three ways to show it: its heading alone, its last lines, all of it. Which one is automatic
-until somebody chooses by hand; a choice is never overridden. Below the heading, for whoever asks
-why: what was decided on it. Knows events and no engine.
+Three ways to show it: its heading alone, its last lines, all of it. Which one is automatic until
+somebody chooses one for all traces, or for this one by hand; a choice by hand is never
+overridden. Below the heading, for whoever asks why: what was decided on it. Knows events and no
+engine; `trace_reading` goes through it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult, RenderResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -23,7 +21,7 @@ from textual.widget import Widget
 from ponder.events import Rebudgeted, Text
 from ponder.tui.labels import Phase, Standing, heading
 from ponder.tui.widgets.audit import AuditView
-from ponder.tui.widgets.trace_text import TraceText
+from ponder.tui.widgets.trace_reading import Reading
 from ponder.types import BudgetChange, BudgetEvent, Finish, Span, Trace, Usage
 
 
@@ -36,11 +34,7 @@ class Fold(StrEnum):
 
 
 class TraceHeading(Widget, can_focus=True):
-    """The line above a trace; enter, space or a click folds and unfolds it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "fold", "Fold", tooltip="Fold or unfold this thinking"),
-    ]
+    """The line above a trace, which has the focus for it; a click folds and unfolds it."""
 
     class Toggled(Message):
         """Somebody wants it folded or unfolded."""
@@ -56,17 +50,13 @@ class TraceHeading(Widget, can_focus=True):
         arrow = ("▾" if self.unfolded else "▸") if self.foldable else "·"
         return Content(f"{arrow} {heading(self.standing, self.size.width - 2)}")
 
-    def action_fold(self) -> None:
+    def on_click(self, event: events.Click) -> None:
         """Tell the trace."""
+        event.stop()
         self.post_message(self.Toggled())
 
-    def on_click(self, event: events.Click) -> None:
-        """As a key press."""
-        event.stop()
-        self.action_fold()
 
-
-class TraceView(Vertical):
+class TraceView(Reading):
     """Shows one trace, live or finished.
 
     Args:
@@ -77,6 +67,13 @@ class TraceView(Vertical):
         chosen: whether somebody had unfolded (True) or folded (False) it earlier.
         floor: thinking tokens below which an end is withdrawn without being asked for.
     """
+
+    class Made(Message):
+        """It is on the screen, and can be told what was chosen for all."""
+
+        def __init__(self, view: TraceView) -> None:
+            super().__init__()
+            self.view = view
 
     class Chosen(Message):
         """Somebody folded or unfolded it by hand."""
@@ -97,14 +94,20 @@ class TraceView(Vertical):
     ) -> None:
         super().__init__()
         self.standing = Standing()
-        self.fold = unfolded_as
+        self._unfolded_as = unfolded_as
         self._tail = tail
         self._fold_when_done = fold_when_done
         self._clock = clock
         self._floor = floor
-        self._by_hand = chosen is not None
-        if chosen is not None:
-            self.fold = Fold.OPEN if chosen else Fold.CLOSED
+        self._chosen = None if chosen is None else Fold.OPEN if chosen else Fold.CLOSED
+        self._mode: Fold | None = None
+        """What was chosen for all traces."""
+        self._done = False
+        """Whether it has folded because its thinking is over."""
+        self._gone_through = False
+        """Whether somebody went there: it does not fold under their eyes."""
+        self._lent_whole = False
+        """Whether it is unfolded as long as a hit in it is shown."""
         self._stay = False
         """Whether somebody was reading it when its thinking ended."""
         self._began: float | None = None
@@ -119,16 +122,12 @@ class TraceView(Vertical):
         """A heading, what was decided, and the text."""
         yield TraceHeading()
         yield AuditView()
-        yield TraceText()
+        yield self._text
 
     def on_mount(self) -> None:
         """Show what was settled before it was on the screen."""
+        self.post_message(self.Made(self))
         self._show()
-
-    @property
-    def text(self) -> str:
-        """What was thought so far."""
-        return self.query_one(TraceText).text
 
     # -- what happens to it ---------------------------------------------------------
 
@@ -152,11 +151,12 @@ class TraceView(Vertical):
             self._first_token = self._clock()
         self.standing.think = event.think_tokens
         self.write(event.span)
+        self.count(event.think_tokens)
         self.tick()
 
     def write(self, span: Span) -> None:
         """Text alone, for a trace that is restored."""
-        self.query_one(TraceText).append(span.text, span.forced)
+        self._text.append(span.text, span.forced)
 
     def rebudgeted(self, event: Rebudgeted) -> None:
         """Its budget changed."""
@@ -187,6 +187,7 @@ class TraceView(Vertical):
     def settle(self, standing: Standing, trace: Trace | None = None) -> None:
         """Show a trace that is over as it was."""
         self.standing = replace(standing, phase=Phase.OVER)
+        self.count(standing.think)
         if trace is not None:
             self._decisions, self._usage = list(trace.budget_events), trace.usage
         self._fold_down()
@@ -210,18 +211,60 @@ class TraceView(Vertical):
         message.stop()
         self.toggle()
 
+    @property
+    def fold(self) -> Fold:
+        """How it is shown."""
+        if self._gone_through or self._lent_whole:
+            return Fold.OPEN
+        if self._chosen or self._mode:
+            return self._chosen or self._mode or Fold.OPEN
+        return Fold.CLOSED if self._done else self._unfolded_as
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody chose how it is shown."""
+        return self._chosen is not None
+
+    def show_as(self, mode: Fold | None) -> None:
+        """Show it as was chosen for all traces, unless somebody chose otherwise for this one."""
+        self._mode = mode
+        self._gone_through = self._gone_through and self.by_hand
+        self._show()
+
     def toggle(self) -> None:
         """Unfold what is closed, close what is open; from the tail, unfold."""
-        self._by_hand = True
+        self._release()
+        self._chosen = Fold.CLOSED if self.fold is Fold.OPEN else Fold.OPEN
+        self._gone_through = self._lent_whole = False
+        if self._chosen is Fold.CLOSED:
+            self._cursor = self._text.cursor = None
+        self._show()
+        self.post_message(self.Chosen(self, self.fold is Fold.CLOSED))
+
+    def open_up(self) -> None:
+        """Unfold it: somebody goes through it."""
+        if not self._gone_through:
+            self._release()
+            self._gone_through = True
+            self._show()
+
+    def lend(self, unfolded: bool) -> None:
+        """Unfold it for as long as a hit is shown, or have it again as it was."""
+        if self._lent_whole is not unfolded:
+            self._lent_whole = unfolded
+            self._show()
+
+    def take_focus(self) -> None:
+        """Its heading has the focus for it; out of sight, it is not scrolled to."""
+        self.query_one(TraceHeading).focus(scroll_visible=False)
+
+    def _release(self) -> None:
+        """Whoever unfolds an old trace wants to see it, not the end. At once: a message would
+        come after the layout."""
         if self.standing.phase is Phase.OVER:
-            # Whoever unfolds an old trace wants to see it, not the end. At once: a message
-            # would come after the layout.
             for node in self.ancestors:
                 if isinstance(node, Widget) and node.is_anchored:
                     node.release_anchor()
-        self.fold = Fold.CLOSED if self.fold is Fold.OPEN else Fold.OPEN
-        self._show()
-        self.post_message(self.Chosen(self, self.fold is Fold.CLOSED))
 
     def audit(self) -> None:
         """Show what was decided on it, or hide that again."""
@@ -232,13 +275,12 @@ class TraceView(Vertical):
             self.query_one(AuditView).scroll_visible(animate=False)
 
     def _fold_down(self) -> None:
-        if self._fold_when_done and not self._by_hand and not self._stay:
-            self.fold = Fold.CLOSED
+        self._done = self._done or (self._fold_when_done and not self._stay)
 
     def _show(self) -> None:
         if not self.is_mounted:
             return
-        text = self.query_one(TraceText)
+        text = self._text
         head = self.query_one(TraceHeading)
         head.standing = self.standing
         head.foldable = not text.is_blank

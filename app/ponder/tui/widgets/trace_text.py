@@ -1,51 +1,105 @@
-"""The text of a trace: plain, wrapped, ponder's own words tinted; all of it or its last lines.
+"""The text of a trace: plain, wrapped, ponder's own words tinted; its steps whole or folded.
 
-Grows thirty times a second without laying out what is already there. Knows text and its
-authors; knows nothing of tokens, budgets or folding.
+Grows thirty times a second without laying out what is already there. Knows text, its authors, its
+steps, and words that are looked for; knows nothing of tokens or budgets, nor who folds a trace.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from ponder.passages import Passages
 from ponder.printable import safe
-from ponder.tui.wrapping import Piece, Wrapped
+from ponder.tui.finding import Finder
+from ponder.tui.sheet import Place, Sheet
+from ponder.tui.wrapping import TAB, Piece
 
 PAINTED = 256
 """Rows that are kept as they were painted: a tail that moves up is then hardly any work."""
+GUTTER = 2
+"""Cells left of the text, for the marks of steps."""
+
+
+class _Look(NamedTuple):
+    """How rows look; worked out once a paint."""
+
+    width: int = 0
+    plain: Style = Style()
+    forced: Style = Style()
+    mark: Style = Style()
+    hit: Style = Style()
+    current: Style = Style()
+
+
+class _Row(NamedTuple):
+    """What a row was painted of: another one is painted anew."""
+
+    pieces: list[Piece]
+    mark: str
+    hits: tuple[tuple[int, int, bool], ...]
+    """From which character of the row to which, and whether it is the one that is shown."""
+    told: str
+    """What stands at the end of a folded step."""
+
+    def same(self, other: _Row) -> bool:
+        """Whether it looks the same: a row of text that changes is another list."""
+        return self.pieces is other.pieces and self[1:] == other[1:]
 
 
 class TraceText(Widget):
     """Shows a trace; its height is that of its rows."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"trace--forced"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "trace--forced", "trace--mark", "trace--hit", "trace--hit-shown",
+    }  # fmt: skip
+
+    class Pointed(Message):
+        """Somebody clicked on a step, and perhaps wants it folded or unfolded."""
+
+        def __init__(self, step: int, fold: bool) -> None:
+            super().__init__()
+            self.step = step
+            self.fold = fold
+
+    class Found(Message):
+        """There are more hits than before."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._wrapped = Wrapped()
+        self.sheet = Sheet()
         self._limit: int | None = None
-        self._look = (0, Style(), Style())
-        """Width and styles of all rows; worked out once a paint."""
-        self._painted: LRUCache[int, tuple[list[Piece], Strip]] = LRUCache(PAINTED)
-        """By row: what was painted, and how it looks. A row that changes is another list."""
+        self._cursor: int | None = None
+        self._finder: Finder | None = None
+        self._shown_hit: int | None = None
+        self._look = _Look()
+        self._painted: LRUCache[int, tuple[_Row, Strip]] = LRUCache(PAINTED)
 
     @property
     def text(self) -> str:
         """What it shows."""
-        return self._wrapped.text
+        return self.sheet.text
+
+    @property
+    def passages(self) -> Passages:
+        """Its steps and pivots."""
+        return self.sheet.passages
 
     @property
     def is_blank(self) -> bool:
         """Whether there is nothing to show yet."""
-        return not self._wrapped.height
+        return not self.sheet.height
 
     @property
     def limit(self) -> int | None:
@@ -59,21 +113,91 @@ class TraceText(Widget):
 
     def append(self, text: str, forced: bool = False) -> None:
         """Add text at the end; control characters are shown, not obeyed."""
-        rows, height = self._wrapped.height, self._height
-        if not rows:
-            text = text.lstrip("\n")
-        self._wrapped.append(safe(text), forced)
+        hidden, height, steps = self._hidden, self._height, self.sheet.steps
+        self.sheet.append(text, forced)
+        if self._finder is not None and self._finder.append(safe(text)):
+            self.post_message(self.Found())
         if self._height != height:
             self.refresh(layout=True)
-        elif self._wrapped.height == rows:
+        elif height and (self._hidden, self.sheet.steps) == (hidden, steps):
             self.refresh(Region(0, height - 1, self.size.width, 1))
         else:
             self.refresh()
 
+    # -- steps ----------------------------------------------------------------------------
+
+    @property
+    def cursor(self) -> int | None:
+        """The step that is marked, if one is."""
+        return self._cursor
+
+    @cursor.setter
+    def cursor(self, step: int | None) -> None:
+        self._cursor = step
+        self.refresh()
+
+    def fold(self, step: int, folded: bool) -> None:
+        """Fold a step to one row, or unfold it."""
+        if self.sheet.fold(step, folded):
+            self.refresh(layout=True)
+
+    def rows_of(self, step: int) -> tuple[int, int]:
+        """The first row that it shows of a step, and the one behind the last."""
+        sheet = self.sheet
+        return sheet.top(step) - self._hidden, sheet.bottom(step) - self._hidden
+
+    def row_of(self, at: int) -> int:
+        """The row that shows a character; negative if that is above the rows shown."""
+        return self.sheet.y_of(at) - self._hidden
+
+    def step_in_sight(self, top: int, bottom: int) -> int | None:
+        """The first step that begins in some of its rows, or the one that fills them.
+
+        None where they begin with rows above it, or it has none there.
+        """
+        first, last = self._hidden + top, min(self._hidden + bottom, self.sheet.height)
+        if top < 0 or first >= last:
+            return None
+        place = self.sheet.place(first)
+        whole = place.first or self.sheet.bottom(place.step) >= last
+        return place.step if whole else place.step + 1
+
+    # -- words that are looked for ---------------------------------------------------------
+
+    @property
+    def hits(self) -> list[int]:
+        """Where the words are that are looked for: the first character of each hit."""
+        return self._finder.hits if self._finder is not None else []
+
+    def find(self, words: str) -> None:
+        """Look for words, also in what is still to come; empty looks for nothing."""
+        self._shown_hit = None
+        self._finder = Finder(words) if words else None
+        if self._finder is not None:
+            self._finder.append(self.text)
+        self.refresh()
+
+    def show_hit(self, number: int | None) -> None:
+        """Let one hit stand out."""
+        self._shown_hit = number
+        self.refresh()
+
+    # -- painting -------------------------------------------------------------------------
+
     @property
     def _height(self) -> int:
-        rows = self._wrapped.height
+        rows = self.sheet.height
         return rows if self._limit is None else min(rows, self._limit)
+
+    @property
+    def _hidden(self) -> int:
+        """Rows above those that are shown."""
+        return self.sheet.height - self._height
+
+    def _resized(self, width: int) -> None:
+        if width > GUTTER and width - GUTTER != self.sheet.wrapped.width:
+            self.sheet.resize(width - GUTTER)
+            self._painted.clear()
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as it may be."""
@@ -81,19 +205,22 @@ class TraceText(Widget):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """The rows at that width."""
-        if width > 0 and width != self._wrapped.width:
-            self._wrapped.resize(width)
+        self._resized(width)
         return self._height
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The visible rows."""
-        width = self.size.width
-        if width > 0 and width != self._wrapped.width:
-            self._wrapped.resize(width)
-        forced = self.get_component_rich_style("trace--forced")
-        if self.app.no_color:
-            forced += Style(underline=True)
-        look = (width, self.rich_style, forced)
+        self._resized(self.size.width)
+        style = self.get_component_rich_style
+        colourless = self.app.no_color
+        look = _Look(
+            self.size.width - GUTTER,
+            self.rich_style,
+            style("trace--forced") + Style(underline=colourless or None),
+            style("trace--mark"),
+            style("trace--hit") + Style(reverse=colourless or None),
+            style("trace--hit-shown") + Style(reverse=colourless or None, bold=True),
+        )
         if look != self._look:
             self._look = look
             self._painted.clear()
@@ -101,29 +228,91 @@ class TraceText(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One visible row."""
-        width, style, forced = self._look
-        at = self._wrapped.height - self._height + y
+        look = self._look
         if not 0 <= y < self._height:
-            return Strip.blank(width, style)
-        row = self._wrapped.rows[at]
+            return Strip.blank(self.size.width, look.plain)
+        place = self.sheet.place(self._hidden + y)
+        row = self._row(place)
         selection = self.text_selection
-        painted = self._painted.get(at)
-        if painted is not None and painted[0] is row and selection is None:
+        painted = self._painted.get(place.row)
+        if painted is not None and painted[0].same(row) and selection is None:
             return painted[1]
-        strip = Strip(
-            Segment(text, style + forced if is_forced else style) for text, is_forced in row
-        )
-        if selection is not None and (span := selection.get_span(at)) is not None:
+        text = self._strip(row)
+        if selection is not None and (span := selection.get_span(place.row)) is not None:
             start, end = span
-            end = strip.cell_length if end == -1 else end
+            end = text.cell_length if end == -1 else end
             chosen = self.screen.get_component_rich_style("screen--selection")
-            start, end = min(start, strip.cell_length), min(end, strip.cell_length)
-            before, inside, after = strip.divide([start, end, strip.cell_length])
-            strip = Strip.join([before, inside.apply_style(chosen), after])
-        strip = strip.crop_extend(0, width, style).apply_offsets(0, at)
+            start, end = min(start, text.cell_length), min(end, text.cell_length)
+            before, inside, after = text.divide([start, end, text.cell_length])
+            text = Strip.join([before, inside.apply_style(chosen), after])
+        text = text.crop_extend(0, look.width, look.plain).apply_offsets(0, place.row)
+        mark = Strip([Segment(row.mark.ljust(GUTTER), look.plain + look.mark)], GUTTER)
+        strip = Strip.join([mark, text])
         if selection is None:
-            self._painted[at] = (row, strip)
+            self._painted[place.row] = (row, strip)
         return strip
+
+    def _row(self, place: Place) -> _Row:
+        """What a row is painted of."""
+        pieces = self.sheet.wrapped.rows[place.row]
+        return _Row(pieces, self._mark(place), self._hits(place), self._told(place))
+
+    def _mark(self, place: Place) -> str:
+        if place.step == self._cursor:
+            return "❯" if place.first else "│"
+        return "▸" if place.folded else ""
+
+    def _told(self, place: Place) -> str:
+        """Of a folded step: how long it is, and what happens in it."""
+        if not place.folded:
+            return ""
+        lines = self.sheet.lines(place.step)
+        told = [f"{lines} line{'s' * (lines != 1)}", *self.passages.pivots(place.step)]
+        while len(told) > 1 and cell_len(" · ".join(told)) > self._look.width // 2:
+            told.pop()
+        return " · ".join(told)
+
+    def _hits(self, place: Place) -> tuple[tuple[int, int, bool], ...]:
+        if self._finder is None:
+            return ()
+        starts = self.sheet.wrapped.starts
+        begin = starts[place.row]
+        length = sum(len(text) for text, _ in self.sheet.wrapped.rows[place.row])
+        found = self._finder
+        return tuple(
+            (found.hits[n] - begin, found.hits[n] - begin + found.size, n == self._shown_hit)
+            for n in found.within(begin, begin + length)
+        )
+
+    def _strip(self, row: _Row) -> Strip:
+        """The text of a row, as wide as it is."""
+        look = self._look
+        strip = Strip(self._segments(row))
+        if not row.told:
+            return strip
+        room = max(0, look.width - cell_len(row.told) - 3)
+        cut = strip.cell_length > room
+        told = Segment(f"{'…' if cut else ' '}  {row.told}", look.plain + look.mark)
+        return Strip.join([strip.crop_extend(0, room, look.plain), Strip([told])])
+
+    def _segments(self, row: _Row) -> Iterable[Segment]:
+        look = self._look
+        at = 0
+        for text, forced in row.pieces:
+            own = look.plain + look.forced if forced else look.plain
+            for start, end, style in _cut(at, at + len(text), row.hits, look):
+                yield Segment(text[start - at : end - at].replace("\t", TAB), own + style)
+            at += len(text)
+
+    # -- the mouse ------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        """On the margin: fold the step there; on a folded step: unfold it."""
+        y = self._hidden + event.y
+        if 0 <= y < self.sheet.height and self.text_selection is None:
+            event.stop()
+            place = self.sheet.place(y)
+            self.post_message(self.Pointed(place.step, event.x < GUTTER or place.folded))
 
     @property
     def allow_select(self) -> bool:
@@ -132,5 +321,20 @@ class TraceText(Widget):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text, by rows as they are shown."""
-        rows = ("".join(text for text, _ in row) for row in self._wrapped.rows)
-        return selection.extract("\n".join(rows)), "\n"
+        rows = ("".join(text for text, _ in row) for row in self.sheet.wrapped.rows)
+        return selection.extract("\n".join(row.replace("\t", TAB) for row in rows)), "\n"
+
+
+def _cut(
+    start: int, end: int, hits: tuple[tuple[int, int, bool], ...], look: _Look
+) -> Iterable[tuple[int, int, Style]]:
+    """A range of characters in parts that look the same, with what a hit adds to their look."""
+    for first, last, shown in hits:
+        if first >= end or last <= start:
+            continue
+        if first > start:
+            yield start, first, Style()
+        yield max(start, first), min(end, last), look.current if shown else look.hit
+        start = min(end, last)
+    if start < end:
+        yield start, end, Style()
