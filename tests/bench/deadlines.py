@@ -101,7 +101,7 @@ def run(
     there: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "r", "bench") as results:
         budget = Budget(loops=True)
-        asking = Asking(session.session, lambda _: budget, session.sampling, seed, "bench")
+        asking = Asking(session.session, lambda _: budget, None, session.sampling, seed, "bench")
         began = time.perf_counter()
 
         def came(question: Question, _: Result) -> None:
