@@ -313,3 +313,38 @@ def test_the_chat_needs_a_terminal(home: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "ponder ask" in done.stderr
+
+
+def test_a_conversation_is_found_renamed_deleted_and_taken_back(
+    open_chat: Open, home: Path
+) -> None:
+    chat = open_chat("--budget", "40", lines=30, columns=120)
+    chat.send(QUESTION + "\r")
+    chat.until("answer")
+    chat.until(lambda text: "finish" in text or "cap:" in text or "closed:" in text)
+    chat.send(CTRL_R)
+    chat.until("Earlier conversations")
+    chat.send("marbles in:question")
+    chat.until("question: Mia has 38 marbles")
+    chat.send("\x1b[B")
+    chat.until("r Rename")
+    chat.send("r")
+    chat.until("Its title")
+    chat.send(" of Mia\r")
+    chat.until(lambda text: "Its title" not in text and "of Mia" in text)
+    chat.send("x")
+    chat.until("Nothing found.")
+    assert history(home, "list") == []
+    chat.send("u")
+    chat.until("question: Mia has 38 marbles")
+    chat.send("e")
+    chat.until("ponder-1.md")
+    chat.send(ESC)
+    chat.until(lambda text: "ponder-1.md" not in text)
+    chat.send(ESC)
+    chat.until(lambda text: "Earlier conversations" not in text and "of Mia" in text.split("\n")[0])
+    (entry,) = history(home, "list")
+    assert entry["title"].endswith("of Mia")
+    chat.send(CTRL_Q)
+    assert chat.end() == 0
+    assert chat.is_restored()

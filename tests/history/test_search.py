@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from history.traces import ANSWER, THOUGHT, trace
+from ponder.history.finding import wanted
 from ponder.history.store import History
 from ponder.types import Budget, Sampling, Span
 
@@ -110,6 +112,17 @@ def test_short_words_ignore_case_as_long_ones_do(history: History) -> None:
     turn = tell(history, "ÄB ß Ωx")
     for query in ("äb", "ÄB", "Äb", "ωX", "ä", "ß"):
         assert found(history, query) == [turn]
+
+
+@given(
+    st.text("kKsSiIaé×\u0130\u0131\u017f\u212a", max_size=8),
+    st.text("kKsSiIa", min_size=1, max_size=2),
+)
+def test_a_word_occurs_where_its_pattern_finds_it(text: str, word: str) -> None:
+    """Bytes are looked at first, which knows nothing of the Kelvin sign."""
+    _, excerpt, marks = wanted(word).found({"answer": text})
+    matched = re.search(word, text, re.IGNORECASE) is not None
+    assert bool(excerpt) == bool(marks) == matched
 
 
 def test_unfinished_and_failed_turns_are_found(history: History) -> None:

@@ -103,11 +103,16 @@ class WriteScreen(ModalScreen[str | None]):
 
     @work(exclusive=True)
     async def _write(self) -> None:
-        place = Path(self.query_one(Field).value.strip()).expanduser()
+        said = self.query_one(Field).value.strip()
+        if not said:
+            self._say("Name a file.")
+            return
         try:
-            if not place.name:
-                self._say("Name a file.")
-                return
+            place = Path(said).expanduser().absolute()
+        except RuntimeError:  # ~somebody, whom nobody knows
+            self._say(f"There is no home folder for {said}.")
+            return
+        try:
             if place.is_file():
                 about = f"{place} is already there, and would be gone."
                 wanted = ConfirmScreen("Overwrite it?", about, "overwrite it", "write elsewhere")
