@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ponder import __version__, hardware, lora, measured, paths
@@ -77,6 +77,8 @@ class Assembled:
     """Whether it came with ponder, to show what thinking is, and is no model to work with."""
     warning: str = ""
     """What went wrong meanwhile and costs little; empty for most."""
+    advised: Sampling = field(default_factory=Sampling)
+    """The vendor's alone."""
     weights: str = ""
     """Tells them apart, adapters included, as `measured.identity` does; empty: there are none."""
 
@@ -202,6 +204,7 @@ def open_session(
         overridden(advised, settings.sampling),
         demonstrates,
         memory.warning,
+        advised,
         weights,
     )
 

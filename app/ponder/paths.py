@@ -40,6 +40,11 @@ def themes_dir() -> Path:
     return config_file().parent / "themes"
 
 
+def presets_dir() -> Path:
+    """Where presets are, one TOML file each."""
+    return config_file().parent / "presets"
+
+
 def history_file() -> Path:
     """The conversations and their traces, an SQLite database."""
     return (_home() or platformdirs.user_data_path("ponder", appauthor=False)) / "history.db"

@@ -85,6 +85,7 @@ def test_json_tells_places_settings_and_what_is_set(
         "models",
         "history",
         "themes",
+        "presets",
         "measured",
         "evaluations",
         "cache",

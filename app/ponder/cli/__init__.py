@@ -43,6 +43,7 @@ _COMMANDS = {
     "replay": "Replay ways to stop and to vote on recorded traces: what each costs and brings.",
     "bundle": "Carry models through an air gap: pack, verify and install a bundle.",
     "doctor": "See what this machine has, and whether llama.cpp works on it.",
+    "preset": "Keep a model, a system prompt, a budget and a sampler under a name.",
     "config": "Show where things are kept and what is set; set it.",
     "completion": "Print the completion script for a shell.",
 }

@@ -13,12 +13,15 @@ import click
 
 from ponder import paths
 from ponder.cli.options import (
+    chosen_preset,
     early_options,
     model_options,
+    preset_option,
     running_options,
     with_limits,
     with_model,
     with_options,
+    with_preset,
 )
 from ponder.errors import InputError, PonderError
 from ponder.events import Finished
@@ -66,6 +69,7 @@ _WORDS = 512
     off or none.""",
 )
 @click.argument("question", nargs=-1)
+@preset_option
 @model_options
 @early_options
 @click.option(
@@ -116,6 +120,7 @@ _WORDS = 512
 @click.option("--quiet", "-q", is_flag=True, help="The answer and nothing else.")
 def app(
     question: tuple[str, ...],
+    preset: str | None,
     model: str | None,
     lora: tuple[str, ...],
     budget: str | None,
@@ -141,7 +146,8 @@ def app(
     """See the command's help."""
     try:
         text = _question(question)
-        settings = with_model(read(paths.config_file()), model, lora)
+        settings = with_preset(read(paths.config_file()), chosen_preset(preset))
+        settings = with_model(settings, model, lora)
         settings = with_options(settings, engine_and_sampling)
         wish = _wish(settings, budget, floor, no_think)
         tokens = _pool(pool, first, weigh, traces)

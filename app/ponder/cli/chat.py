@@ -12,19 +12,23 @@ import click
 
 from ponder import paths
 from ponder.cli.options import (
+    chosen_preset,
     early_options,
     model_options,
+    preset_option,
     running_options,
     with_limits,
     with_model,
     with_options,
+    with_preset,
 )
 from ponder.errors import HistoryError, InputError
-from ponder.settings import read
+from ponder.settings import differing, overlaid, read
 from ponder.thinking import effort
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
+    from ponder.settings import Settings
 
 
 @click.command(
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     Thinking streams into a trace that folds, its budget can be changed while it thinks, and
     conversations are kept (`ponder history`).""",
 )
+@preset_option
 @model_options
 @early_options
 @running_options
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
 )
 @click.option("--open", "-o", "number", type=int, metavar="ID", help="Take up this conversation.")
 def app(
+    preset: str | None,
     model: str | None,
     lora: tuple[str, ...],
     budget: str | None,
@@ -60,9 +66,13 @@ def app(
     **engine_and_sampling: float | str | None,
 ) -> None:
     """See the command's help."""
-    settings = with_model(read(paths.config_file()), model, lora)
-    settings = with_options(settings, engine_and_sampling)
+    own = read(paths.config_file())
+    kept = chosen_preset(preset)
+    base = with_preset(own, kept)
+    settings = with_options(with_model(base, model, lora), engine_and_sampling)
     settings = with_limits(settings, within, stop)
+    if system is not None:
+        settings = overlaid(settings, {"system": system})
     if plain is None:
         plain = settings.tui.plain or os.environ.get("TERM") == "dumb"
     on_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
@@ -74,25 +84,36 @@ def app(
         )
     cap = settings.budget.cap
     wish = effort.parse(budget if budget is not None else "max" if cap is None else str(cap))
-
+    if budget is not None and "cap" in wish.plain:
+        settings = overlaid(settings, {"budget.cap": wish.plain["cap"]})
     wanted = _wanted(latest, number)
 
-    def open_model(name: str, tell: Callable[[float], None]) -> Assembled:
+    def open_with(now: Settings, name: str, tell: Callable[[float], None]) -> Assembled:
         # llama.cpp is loaded on the thread that loads the model, after the first paint.
         from ponder.assembly import Choices, open_session
 
-        return open_session(settings, Choices(name, system, dialect, template, trim=True), tell)
+        return open_session(now, Choices(name, None, dialect, template, trim=True), tell)
 
     # Imported late: a wrong word on the command line is told at once.
     code = 0
     if plain:
         from ponder.cli.plain import talk
 
-        saved = talk(settings, lambda name: open_model(name, lambda _: None), wish, wanted)
+        saved = talk(settings, lambda name: open_with(settings, name, lambda _: None), wish, wanted)
     else:
         from ponder.tui.app import PonderApp
 
-        chat = PonderApp(settings, open_model, wish, wanted)
+        origins = dict.fromkeys(differing(base, own), f"preset {preset}")
+        origins |= dict.fromkeys(differing(settings, base), "command line")
+        chat = PonderApp(
+            settings,
+            # With what is set when a model is loaded: that can change meanwhile.
+            lambda name, tell: open_with(chat.settings, name, tell),
+            wish,
+            wanted,
+            origins=origins,
+            preset=kept,
+        )
         try:
             chat.run(mouse=settings.tui.mouse)
         finally:

@@ -44,3 +44,11 @@ def dialects(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Whatever file the path begins."""
     return [CompletionItem(incomplete, type="file")]
+
+
+def presets(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of presets."""
+    from ponder import paths
+
+    found = sorted(path.stem for path in paths.presets_dir().glob("*.toml"))
+    return [CompletionItem(name) for name in found if name.startswith(incomplete)]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
 from click.shell_completion import CompletionItem
 
 from ponder import paths, settings
-from ponder.errors import SettingsError, UnknownName
+from ponder.errors import UnknownName
 from ponder.printable import safe
-
-if TYPE_CHECKING:
-    from tomlkit.items import Item
 
 
 class _Group(click.Group):
@@ -71,7 +68,7 @@ def get(key: str) -> None:
     if value is None:
         click.echo(f"{safe(key)} is not set.", err=True)
     else:
-        click.echo(safe(value) if isinstance(value, str) else _item(value).as_string())
+        click.echo(safe(value) if isinstance(value, str) else settings.item(value).as_string())
 
 
 @app.command(
@@ -85,19 +82,9 @@ def get(key: str) -> None:
 def set_(key: str, value: str) -> None:
     """See the command's help."""
     file = paths.config_file()
-    meant = _meant(value)
-    try:
-        settings.put(file, key, meant)
-    except SettingsError:
-        if meant == value:
-            raise
-        # A text that looks like something else: a model that is called 7, for example.
-        try:
-            settings.put(file, key, value)
-        except SettingsError:
-            settings.put(file, key, meant)
+    settings.put(file, key, settings.typed(key, value))
     now = settings.value(settings.read(file), key)
-    click.echo(f"{safe(key)} = {_item(now).as_string()} in {_line(str(file))}", err=True)
+    click.echo(f"{safe(key)} = {settings.item(now).as_string()} in {_line(str(file))}", err=True)
 
 
 @app.command("unset", help="Take KEY out of config.toml: its default holds again.")
@@ -124,7 +111,7 @@ def explain(key: str | None) -> None:
         lines = [f"[{one}]" if one not in settings.known() else one, f"    {manual[one]}"]
         if one in settings.known():
             default = settings.value(defaults, one)
-            shown = "not set" if default is None else _item(default).as_string()
+            shown = "not set" if default is None else settings.item(default).as_string()
             lines.append(f"    Default: {shown}. May be: {settings.allowed(one)}.")
         blocks.append("\n".join(_wrapped(line) for line in lines))
     click.echo("\n\n".join(blocks))
@@ -141,6 +128,7 @@ def _places() -> dict[str, Path]:
         "models": paths.models_dir(),
         "history": paths.history_file(),
         "themes": paths.themes_dir(),
+        "presets": paths.presets_dir(),
         "measured": paths.measured_dir(),
         "evaluations": paths.evaluations_dir(),
         "cache": paths.cache_dir(),
@@ -150,29 +138,6 @@ def _places() -> dict[str, Path]:
 def _line(text: str) -> str:
     """Text that stays on its line, whatever is in it."""
     return safe(text.replace("\n", "␊"))
-
-
-def _meant(text: str) -> object:
-    """A value as TOML, or as the text that it is."""
-    import tomllib
-
-    try:
-        read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return read["value"] if list(read) == ["value"] else text
-
-
-def _item(value: Any) -> Item:
-    """A value as TOML writes it, on one line."""
-    import tomlkit
-
-    if not isinstance(value, dict):
-        plain: Item = tomlkit.item(value)
-        return plain
-    table = tomlkit.inline_table()
-    table.update(value)
-    return table
 
 
 def _toml(own: settings.Settings, given: tuple[str, ...]) -> str:
@@ -199,7 +164,7 @@ def _toml(own: settings.Settings, given: tuple[str, ...]) -> str:
         elif value is None:
             table.add(tomlkit.comment(f"{name} is not set"))
         else:
-            item = _item(value)
+            item = settings.item(value)
             if key not in given:
                 item.comment("default")
             table.add(name, item)

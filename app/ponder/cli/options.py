@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ponder.cli.completing import dialects, files, models
+from ponder.cli.completing import dialects, files, models, presets
 from ponder.settings import EngineSettings, SamplingSettings, Settings
 from ponder.thinking.effort import EFFORTS, seconds
 from ponder.thinking.stopping import OFF, RULES, parse
+
+if TYPE_CHECKING:
+    from ponder.settings.presets import Preset
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Given = dict[str, float | str | None]
@@ -61,7 +64,13 @@ _STOP = click.option(
     shell_complete=_rules,
     help="End the thinking early by a rule: margin, entropy, converged, confident; or off.",
 )
-_RUNNING = (
+_PRESET = click.option(
+    "--preset",
+    metavar="NAME",
+    shell_complete=presets,
+    help="One of `ponder preset`: model, system prompt, budget, sampler. Options beside it win.",
+)
+_DRAWING = (
     click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy."),
     click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Nucleus."),
     click.option("--top-k", type=click.IntRange(min=0), help="The k most likely tokens only."),
@@ -74,6 +83,8 @@ _RUNNING = (
     click.option("--threads", type=click.IntRange(min=1), help="CPU threads."),
     click.option("--flash-attention", type=click.Choice(["auto", "on", "off"])),
     click.option("--kv-type", help="Type of the KV cache: f16, q8_0, q4_0 and others."),
+)
+_FILE = (
     click.option(
         "--dialect", shell_complete=dialects, help="How the model opens and ends thinking."
     ),
@@ -101,9 +112,43 @@ def stop_option(command: Command) -> Command:
     return _decorated(command, (_STOP,))
 
 
+def within_option(command: Command) -> Command:
+    """`--within` alone."""
+    return _decorated(command, (_WITHIN,))
+
+
+def preset_option(command: Command) -> Command:
+    """`--preset`."""
+    return _decorated(command, (_PRESET,))
+
+
+def drawing_options(command: Command) -> Command:
+    """How tokens are drawn, and how llama.cpp runs."""
+    return _decorated(command, _DRAWING)
+
+
 def running_options(command: Command) -> Command:
     """How tokens are drawn, how llama.cpp runs, and what a model's own file may have wrong."""
-    return _decorated(command, _RUNNING)
+    return _decorated(command, (*_DRAWING, *_FILE))
+
+
+def chosen_preset(name: str | None) -> Preset | None:
+    """The preset of that name, if one was named.
+
+    Raises:
+        InputError: there is none of that name, or it cannot be used.
+    """
+    if name is None:
+        return None
+    from ponder import paths
+    from ponder.settings import presets as kept
+
+    return kept.find(paths.presets_dir(), name)
+
+
+def with_preset(settings: Settings, preset: Preset | None) -> Settings:
+    """The settings with a preset on top."""
+    return settings if preset is None else preset.over(settings)
 
 
 def with_limits(

@@ -9,10 +9,13 @@ from ponder.settings.schema import (
     Settings,
     TuiSettings,
     allowed,
+    by_section,
+    choices,
     known,
     manual,
     value,
 )
+from ponder.settings.values import differing, item, overlaid, shown, typable, typed
 
 __all__ = [
     "BudgetSettings",
@@ -22,11 +25,19 @@ __all__ = [
     "Settings",
     "TuiSettings",
     "allowed",
+    "by_section",
+    "choices",
+    "differing",
     "given",
+    "item",
     "known",
     "manual",
+    "overlaid",
     "put",
     "read",
+    "shown",
+    "typable",
+    "typed",
     "unset",
     "value",
 ]

@@ -16,6 +16,7 @@ import msgspec
 
 from ponder.errors import SettingsError, UnknownName
 from ponder.settings.schema import Settings, allowed, by_section, known, way
+from ponder.settings.values import concerns, refused
 
 
 def read(path: Path) -> Settings:
@@ -24,15 +25,19 @@ def read(path: Path) -> Settings:
     Raises:
         SettingsError: it cannot be read, is no TOML, or says something impossible.
     """
-    text = _text(path)
+    text = text_of(path)
     try:
         return msgspec.toml.decode(text, type=Settings)
     except msgspec.DecodeError as error:
         raise _unusable(path, error) from error
 
 
-def _text(path: Path) -> str:
-    """What is in the file; nothing where there is none."""
+def text_of(path: Path) -> str:
+    """What is in a file; nothing where there is none.
+
+    Raises:
+        SettingsError: it cannot be read, or is no UTF-8 text.
+    """
     try:
         # Editors on Windows begin a file with a byte order mark, which TOML does not know.
         return path.read_bytes().decode("utf-8-sig")
@@ -59,7 +64,7 @@ def _unusable(path: Path, error: Exception) -> SettingsError:
 def given(path: Path) -> tuple[str, ...]:
     """The keys that a file sets; those below `tui.keys` one by one. Raises as `read` does."""
     read(path)
-    own = tomllib.loads(_text(path))
+    own = tomllib.loads(text_of(path))
     found = []
     for key in known():
         inner: Any = own
@@ -109,7 +114,7 @@ def _change(path: Path, key: str, names: tuple[str, ...], new: object) -> bool:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    text = _text(path)
+    text = text_of(path)
     try:
         wanted, document = tomllib.loads(text), tomlkit.parse(text)
     except (tomllib.TOMLDecodeError, TOMLKitError) as error:
@@ -119,11 +124,9 @@ def _change(path: Path, key: str, names: tuple[str, ...], new: object) -> bool:
     try:
         msgspec.convert(wanted, Settings)
     except msgspec.ValidationError as error:
-        if new is None or f"`$.{'.'.join(names[:2])}" not in str(error):
+        if new is None or not concerns(error, key):
             raise _unusable(path, error) from error
-        raise SettingsError(
-            f"{key} cannot be {new!r}.", f"Right for {key}: {allowed(key)}."
-        ) from error
+        raise refused(key, new) from error
     _apply(document, names, new, tomlkit.table)
     try:
         written = document.as_string()
@@ -135,7 +138,7 @@ def _change(path: Path, key: str, names: tuple[str, ...], new: object) -> bool:
         raise SettingsError(
             f"{key} cannot be written into {path} as it is.", f"Edit {path} by hand."
         )
-    _replace(path, data)
+    replace_file(path, data)
     return True
 
 
@@ -171,8 +174,12 @@ def _apply(table: Any, names: tuple[str, ...], new: object, fresh: Any) -> bool:
     return True
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside its place and move it there: no reader ever sees half of it."""
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file beside its place and move it there: no reader ever sees half of it.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
     import tempfile
 
     target = path.resolve()  # where a link points, so that the link stays

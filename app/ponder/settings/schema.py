@@ -198,10 +198,28 @@ def allowed(key: str) -> str:
     """
     if len(way(key)) > 2:
         return "a text"  # below a table of names
+    return _in_words(_kind(key))
+
+
+def choices(key: str) -> tuple[object, ...]:
+    """All that a setting may be, where that is few; empty where it is not.
+
+    Raises:
+        UnknownName: there is no such setting.
+    """
+    if len(way(key)) > 2:
+        return ()
+    kind = _kind(key)
+    if kind is bool:
+        return (True, False)
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _kind(key: str) -> Any:
     section, _, name = key.rpartition(".")
     owner = getattr(Settings(), section) if section else Settings
     (kind,) = (field.type for field in msgspec.structs.fields(owner) if field.name == name)
-    return _in_words(kind)
+    return kind
 
 
 def _in_words(kind: Any) -> str:

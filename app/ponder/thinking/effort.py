@@ -86,6 +86,14 @@ class Wish:
             return f"{_digits(self.seconds)} s"
         return f"{self.tokens:,} token{'' if self.tokens == 1 else 's'}"
 
+    @property
+    def plain(self) -> dict[str, int | float | str]:
+        """By the name that a budget has for it: `cap` for tokens and efforts, `within` for a time
+        in seconds."""
+        if self.seconds is not None:
+            return {"within": self.seconds}
+        return {"cap": self.effort or self.tokens or 0}
+
     def budget(self, base: Budget, n_ctx: int, lengths: LengthModel | None = None) -> Budget:
         """This wish on top of a base, whose limits on the answer stay as they are.
 

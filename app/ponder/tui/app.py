@@ -11,22 +11,21 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import DescendantFocus
 from textual.screen import Screen
-from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
 from ponder import hardware, paths
-from ponder import settings as settings_file
-from ponder.errors import HistoryError, PonderError, UnknownName
+from ponder.errors import HistoryError, PonderError
 from ponder.history.recorder import Recorder
 from ponder.history.records import Conversation as Record
 from ponder.history.records import Turn
@@ -34,12 +33,12 @@ from ponder.history.store import History
 from ponder.printable import safe
 from ponder.settings import Settings
 from ponder.thinking.effort import Wish
-from ponder.tui import pump, themes
+from ponder.tui import pump
 from ponder.tui.dialogue import Dialogue
 from ponder.tui.footprint import Footprint, keep_what_is_there
 from ponder.tui.jobs import Job, Jobs, State
-from ponder.tui.screens import bindings
 from ponder.tui.screens.chat import ChatScreen
+from ponder.tui.tuning import Tuning
 from ponder.tui.widgets import answer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.status import StatusLine
@@ -47,6 +46,7 @@ from ponder.tui.widgets.work import brief
 
 if TYPE_CHECKING:
     from ponder.assembly import Assembled
+    from ponder.settings.presets import Preset
 
 Opener = Callable[[str, Callable[[float], None]], "Assembled"]
 """(name or path of a model, told the fraction loaded) -> a session with it."""
@@ -60,7 +60,7 @@ class Abandoned(Exception):
     """A model is not wanted any more while it loads."""
 
 
-class PonderApp(App[int]):
+class PonderApp(Tuning):
     """The chat, from its first paint to its last.
 
     Args:
@@ -71,10 +71,12 @@ class PonderApp(App[int]):
         clock: seconds, steady.
         now: the time of day, Unix seconds.
         seed: gives each question its seed.
+        origins: where settings come from that are neither defaults nor in config.toml, by key.
+        preset: the one among them.
     """
 
     TITLE = "ponder"
-    CSS_PATH = "app.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "settings.tcss"]
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
@@ -90,9 +92,14 @@ class PonderApp(App[int]):
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         seed: Callable[[], int] | None = None,
+        origins: Mapping[str, str] | None = None,
+        preset: Preset | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.origins = dict(origins or {})
+        self.preset = preset.name if preset else ""
+        self.preset_values = dict(preset.values) if preset else {}
         self.clock = clock
         self.loading_model = False
         self.opening = False
@@ -122,23 +129,8 @@ class PonderApp(App[int]):
 
     def on_mount(self) -> None:
         """Paint first; the model comes after."""
-        for theme in themes.OWN:
-            self.register_theme(theme)
-        wanted = self.settings.tui.theme
-        own, wrong = themes.of_user(paths.themes_dir())
-        for theme in own:
-            self.register_theme(theme)
-        for trouble in wrong:
-            self.warn(trouble)
-        try:
-            self.theme = themes.checked(wanted, self.available_themes)
-        except PonderError as error:
-            self.theme = themes.OWN[0].name
-            self.warn(error)
-        self._kept_theme = self.theme
-        if not self.settings.tui.motion:
-            self.animation_level = "none"
-        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        self._begin_themes()
+        self._set_motion()
         self._set_keys(self.settings.tui.keys)
         self._recorder_says = pump.Handover(self._history_trouble)
         loop = asyncio.get_running_loop()
@@ -336,22 +328,7 @@ class PonderApp(App[int]):
             markup=False,
         )
 
-    # -- themes and keys --------------------------------------------------------------------
-
-    def _keep_theme(self, theme: Theme) -> None:
-        """A theme that was chosen is there again next time."""
-        if theme.name != self._kept_theme:
-            self._kept_theme = theme.name
-            self._write_theme(theme.name)
-
-    @work(group="settings", exclusive=True)
-    async def _write_theme(self, name: str) -> None:
-        try:
-            await pump.aside(
-                lambda: settings_file.put(paths.config_file(), "tui.theme", name), "ponder-settings"
-            )
-        except PonderError as error:
-            self.warn(error)
+    # -- keys ---------------------------------------------------------------------------
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: everything that has a key, then what Textual brings."""
@@ -361,14 +338,6 @@ class PonderApp(App[int]):
                     run = partial(self.call_later, self.chat.run_action, binding.action)
                     yield SystemCommand(binding.description, binding.tooltip, run)
         yield from super().get_system_commands(screen)
-
-    def _set_keys(self, keys: dict[str, str]) -> None:
-        """The user's keys; an action that there is not is told of, the others are set."""
-        offered = [*self.BINDINGS, *bindings.CHAT, *bindings.ELSEWHERE]
-        known = {binding.id for binding in offered if isinstance(binding, Binding) and binding.id}
-        for wrong in sorted(set(keys) - known):
-            self.warn(UnknownName("action in [tui.keys]", wrong, known))
-        self.set_keymap({name: key for name, key in keys.items() if name in known})
 
     def action_keys(self) -> None:
         """Show every key beside the screen, or hide them again."""

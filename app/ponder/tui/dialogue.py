@@ -70,6 +70,10 @@ class Dialogue:
         self.running: Asked | None = None
         self._hashed: Assembled | None = None
         """Whose weights were hashed, or are being hashed."""
+        self.system: str | None = None
+        """The system prompt of conversations that begin from here on; None leaves the model's."""
+        self.sampling: Sampling | None = None
+        """How tokens are drawn from here on; None leaves the model's."""
         self._now = now
         self._seed = seed
         self._conversation: Slot | None = None
@@ -81,6 +85,7 @@ class Dialogue:
     def attach(self, assembled: Assembled) -> None:
         """Ask this model from now on; what was said before is said to it as well."""
         self.assembled = assembled
+        self.sampling = None
 
     def detach(self) -> None:
         """Let the model go; its memory is free when this returns."""
@@ -167,8 +172,10 @@ class Dialogue:
         session = self._loaded.session
         place = len(self.path.turns) if at is None else at
         system = [m for m in session.messages if m.role == "system"]
+        if self.system is not None and self._conversation is None:
+            system = [Message("system", self.system)] if self.system else []
         session.messages = [*system, *self.path.messages(place)]
-        sampling = replace(self._loaded.sampling, seed=self._seed())
+        sampling = replace(self.sampling or self._loaded.sampling, seed=self._seed())
         answering = session.ask(question, budget, sampling, beginning or NOTHING, revisable=True)
         slot = self._begin(question, budget, sampling, self.path.before(place))
         self.path.branch(place, Said(slot, question, self._loaded.name, budget))

@@ -95,6 +95,14 @@ CHAT: list[BindingType] = [
         tooltip="Into the last thinking: go through its steps, fold and copy them",
     ),
     Binding(
+        "ctrl+s", "settings", "Settings", id="settings", show=False, priority=True,
+        tooltip="See and change every setting",
+    ),
+    Binding(
+        "alt+p", "presets", "Presets", id="presets", show=False, priority=True,
+        tooltip="Take a model, system prompt, budget and sampler by a name, or keep them as one",
+    ),
+    Binding(
         "pageup", "scroll(-1)", "Scroll up", id="scroll-up", show=False, priority=True,
         tooltip="Go back by a page",
     ),
@@ -209,5 +217,31 @@ DIFF: list[BindingType] = [
     Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
 ]  # fmt: skip
 
-ELSEWHERE: list[BindingType] = [*TRACE, *MODELS, *EARLIER, *HISTORY, *DIFF, *DIALOGS]
+SETTINGS: list[BindingType] = [
+    Binding("escape", "leave", "Close", id="settings-close", tooltip="Back to the chat"),
+    Binding("enter", "change", "Change", id="settings-change", tooltip="Change this setting"),
+    INTO_LIST,
+    Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
+    Binding(
+        "f8", "unset", "Default", id="settings-unset", priority=True,
+        tooltip="Take it out of config.toml: its default holds again",
+    ),
+]  # fmt: skip
+
+PRESETS: list[BindingType] = [
+    Binding("escape", "leave", "Close", id="presets-close", tooltip="Take none"),
+    INTO_LIST,
+    Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
+    Binding(
+        "f6", "keep", "Keep", id="presets-keep", priority=True,
+        tooltip="Keep what holds now under the name that is typed",
+    ),
+    Binding(
+        "f8", "remove", "Remove", id="presets-remove", priority=True, tooltip="Remove this preset"
+    ),
+]  # fmt: skip
+
+ELSEWHERE: list[BindingType] = [
+    *TRACE, *MODELS, *EARLIER, *HISTORY, *DIFF, *SETTINGS, *PRESETS, *DIALOGS,
+]  # fmt: skip
 """The keys of all screens but the chat, which a user may set as well."""

@@ -28,6 +28,7 @@ from ponder.tui.screens.chat_levers import Levers
 from ponder.tui.screens.chat_looking import Looking
 from ponder.tui.screens.chat_receipts import Receipts
 from ponder.tui.screens.chat_steering import Steering
+from ponder.tui.screens.chat_tuning import TuningKeys
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.keys import KeyLine
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     pass
 
 
-class ChatScreen(Steering, Levers, Receipts, Looking, Choosing):
+class ChatScreen(Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
     """Where people live."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings.CHAT

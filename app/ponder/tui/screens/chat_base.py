@@ -92,6 +92,18 @@ class ChatBase(Screen[None]):
         """Show a question that was asked, in the place of the turns from `at` on."""
         raise NotImplementedError
 
+    def idle(self, purpose: str) -> bool:
+        """Whether no question runs; where one does, it is said what to do first."""
+        if self.dialogue.running is not None:
+            self.notify(f"Stop the question first (esc), then {purpose}.", markup=False)
+            return False
+        return True
+
+    @property
+    def preset_name(self) -> str:
+        """The preset that was taken, and whether it still holds."""
+        raise NotImplementedError
+
     def show_budget(self) -> None:
         """Around the composer: what is asked, and with which budget."""
         raise NotImplementedError

@@ -39,6 +39,7 @@ class Choosing(ChatBase):
         if self.stop != OFF:
             budget += f", stop {self.stop}"
         composer.border_title = budget
+        self.query_one(StatusLine).preset = self.preset_name
         if self.queued:
             composer.border_subtitle = f"asked when {self.awaited} · esc takes it back"
         elif self.instead_of is not None:
@@ -90,7 +91,7 @@ class Choosing(ChatBase):
 
     def action_new(self) -> None:
         """Leave this conversation for a new one."""
-        if not self._idle("begin a new conversation"):
+        if not self.idle("begin a new conversation"):
             return
         self.dialogue.renew()
         self.instead_of = None
@@ -107,7 +108,7 @@ class Choosing(ChatBase):
         chosen = await self.app.push_screen_wait(history)
         status = self.query_one(StatusLine)
         status.title = history.renamed.get(self.dialogue.conversation, status.title)
-        if chosen is not None and self._idle("open another conversation"):
+        if chosen is not None and self.idle("open another conversation"):
             self.ponder.open_conversation(chosen.conversation, chosen.turn)
 
     @work(group="dialog", exclusive=True)
@@ -123,12 +124,6 @@ class Choosing(ChatBase):
         done = await self.app.push_screen_wait(exporting([number]))
         if done:
             self.notify(safe(done), markup=False)
-
-    def _idle(self, purpose: str) -> bool:
-        if self.dialogue.running is not None:
-            self.notify(f"Stop the question first (esc), then {purpose}.", markup=False)
-            return False
-        return True
 
     @work(group="conversation", exclusive=True)
     async def _show_conversation(self, name: str, turns: Sequence[Turn]) -> None:

@@ -26,6 +26,8 @@ class StatusLine(Widget):
     """The fraction loaded; below zero while nothing is being loaded."""
     context = reactive((0, 0))
     """Tokens used and tokens there are."""
+    preset = reactive("")
+    """Its name; empty for none."""
     work = reactive("")
     """What is done to files meanwhile; empty for nothing."""
     unsaved = reactive(False)
@@ -39,6 +41,8 @@ class StatusLine(Widget):
         used, there = self.context
         if there and self.fraction < 0:
             facts.append(f"{used:,}/{there:,} context")
+        if self.preset:
+            facts.append(f"preset {self.preset}")
         if self.work:
             facts.append(self.work)
         if self.fraction >= 0:
