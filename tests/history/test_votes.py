@@ -390,3 +390,23 @@ def test_a_vote_as_json_leaves_nothing_out(history: History) -> None:
     bare = json.dumps(as_json(entry(), [turn], thinking=False))
     assert "Let me see" not in bare
     assert 'tokens": [7' not in bare
+
+
+def test_every_trace_of_a_vote_is_searched(history: History) -> None:
+    turn = asked(history)
+    traces = {
+        1: trace(Span(THOUGHT, "Obsidian, I think."), Span(ANSWER, "Glass.")),
+        2: trace(Span(THOUGHT, "Basalt then."), Span(ANSWER, "It is Q7.")),
+    }
+    history.finish_vote(turn, Vote(2, shown=1), traces)
+    for query, where in (
+        ("obsidian", "thinking"),
+        ("basalt", "thinking"),
+        ("q7", "answer"),
+        ("basalt q7", "answer"),
+        ("basalt in:thinking", "thinking"),
+    ):
+        (hit,) = history.search(query)
+        assert (hit.turn, hit.where) == (turn, where), query
+    # Two traces are not one text.
+    assert history.search("basalt in:answer") == history.search("obsidian basalt") == []

@@ -137,6 +137,8 @@ class Shelf(Access):
     def search(self, query: Query | str, limit: int = 50) -> list[Hit]:
         """Turns in which all words occur, newest first; words in double quotes belong together.
 
+        Of a vote every trace is looked at, each with the question.
+
         A word is found in any part of a longer one, in capitals or not. Unfinished turns are
         found as well. No words find nothing, whatever the filters.
 
@@ -149,7 +151,7 @@ class Shelf(Access):
             return hits
         with self._reading() as db:
             for row in self._candidates(db, asked):
-                where, excerpt, marks = asked.wanted.found(self._texts(row, asked.places))
+                where, excerpt, marks = self._found(db, row, asked)
                 if not excerpt:
                     continue
                 found = self._one(db, row["conversation"])
@@ -184,12 +186,31 @@ class Shelf(Access):
         on_shelf, more = _of_conversation(asked)
         texts = ", ".join(f"t.{place}" for place in asked.places)
         yield from db.execute(
-            f"SELECT t.id, t.conversation, t.runs IS NULL AS streams, {texts}"
+            f"SELECT t.id, t.conversation, t.runs IS NULL AS streams,"
+            f" t.vote IS NOT NULL AS voted, {texts}"
             " FROM turn AS t JOIN conversation AS c ON c.id = t.conversation"
             f" WHERE {' AND '.join([*tests, *on_shelf, narrowed])}"
             " ORDER BY t.asked DESC, t.id DESC",
             (*values, *more, *words),
         )
+
+    def _found(
+        self, db: sqlite3.Connection, row: sqlite3.Row, asked: Query
+    ) -> tuple[Place, str, tuple[tuple[int, int], ...]]:
+        """What is found in a turn, or with its question in another trace of its vote."""
+        texts = self._texts(row, asked.places)
+        found = asked.wanted.found(texts)
+        if found[1] or not row["voted"]:
+            return found
+        others = db.execute(
+            "SELECT thinking, answer FROM candidate WHERE turn = ? ORDER BY number", (row["id"],)
+        )
+        for other in others:
+            own = {p: text if p == "question" else other[p] for p, text in texts.items()}
+            found = asked.wanted.found(own)
+            if found[1]:
+                break
+        return found
 
     def _texts(self, row: sqlite3.Row, places: Sequence[Place]) -> dict[Place, str]:
         if not row["streams"]:
@@ -217,14 +238,18 @@ def _narrowing(look: Wanted) -> tuple[str, list[str]]:
     streaming = "SELECT id FROM turn WHERE runs IS NULL"
     if look.match:
         found = "SELECT rowid FROM turn_text WHERE turn_text MATCH ?"
-        return f"+t.id IN ({streaming} UNION ALL {found})", [look.match]
+        other = "SELECT rowid FROM candidate_text WHERE candidate_text MATCH ?"
+        others = f"SELECT turn FROM candidate WHERE id IN ({other})"
+        within = f"{streaming} UNION ALL {found} UNION ALL {others}"
+        return f"+t.id IN ({within})", [look.match, look.match]
     parts = []
     values = []
     for likes in look.likes:
         tests = [f"t.{column} LIKE ? ESCAPE '\\'" for column in PLACES]
         parts.append("(" + " OR ".join(tests * len(likes)) + ")")
         values += [like for like in likes for _ in tests]
-    return f"(+t.id IN ({streaming}) OR {' AND '.join(parts)})", values
+    # Votes are few, and too short a word is in no index: their other traces are all looked at.
+    return f"(+t.id IN ({streaming}) OR t.vote IS NOT NULL OR {' AND '.join(parts)})", values
 
 
 def _of_turn(asked: Query, dated: bool) -> tuple[list[str], list[object]]:
