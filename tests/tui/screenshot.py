@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from ponder.settings import TuiSettings
 from tui.stage import QUESTION, SECOND, Clock, Opener, staged, typed, until
 
 SIZE = (100, 32)
@@ -24,8 +25,8 @@ SIZE = (100, 32)
 async def painted() -> str:
     """The chat after a question, one press of Wait and one of Fold, as SVG."""
     opener = Opener(second=SECOND, hold_at=60)
-    clock = Clock()
-    app = staged(opener, clock=clock)
+    # Where nothing moves no cursor blinks, which the picture of a slow machine would miss.
+    app = staged(opener, clock=Clock(), tui=TuiSettings(motion=False))
     try:
         async with app.run_test(size=SIZE) as pilot:
             await until(pilot, lambda: opener.engine is not None and not app.loading_model)
