@@ -95,7 +95,8 @@ class Polling(Iterator[Event | Counted | Polled]):
         """Every trace that has ended, by its number; whole once the vote is over."""
         self._poll: Poll | None = None
         questions = [session.runner.number() for _ in range(terms.traces)]
-        self._numbers = {question: at + 1 for at, question in enumerate(questions)}
+        self.numbers = {question: at + 1 for at, question in enumerate(questions)}
+        """Which trace the number of each question is, from 1 up."""
         runner = session.runner
         purse = None
         if terms.pool is not None:
@@ -121,7 +122,7 @@ class Polling(Iterator[Event | Counted | Polled]):
 
     def number(self, question: int) -> int:
         """Which trace a question's number is, from 1 up."""
-        return self._numbers[question]
+        return self.numbers[question]
 
     @property
     def stream(self) -> Polling:
@@ -155,27 +156,27 @@ class Polling(Iterator[Event | Counted | Polled]):
 
     def cancel(self) -> None:
         """End every trace where it stands; `Polled` still follows, and nothing is remembered."""
-        for question in self._numbers:
+        for question in self.numbers:
             self._session.runner.cancel(question)
 
     def answer_now(self) -> None:
         """End the thinking of every trace; their answers follow."""
-        for question in self._numbers:
+        for question in self.numbers:
             self._session.runner.scheduler.answer_now(question)
 
     def extend(self, tokens: int) -> None:
         """Grant each trace more thinking."""
-        for question in self._numbers:
+        for question in self.numbers:
             self._session.runner.scheduler.extend(question, tokens)
 
     def wait(self) -> None:
         """Withdraw the next end of thinking of every trace: it becomes "Wait"."""
-        for question in self._numbers:
+        for question in self.numbers:
             self._session.runner.scheduler.wait(question)
 
     def drop(self, number: int) -> None:
         """End one trace where it stands; the others go on, and it has no vote."""
-        (question,) = (asked for asked, own in self._numbers.items() if own == number)
+        (question,) = (asked for asked, own in self.numbers.items() if own == number)
         self._session.runner.scheduler.drop(question, BudgetChange.DISMISSED, {}, Finish.USER)
 
     # -- on the runner's thread ---------------------------------------------------------
@@ -191,14 +192,14 @@ class Polling(Iterator[Event | Counted | Polled]):
             return
         trace = replace(item.trace, adapters=self._session.adapters)
         self._tell(replace(item, trace=trace))
-        self.traces[self._numbers[item.question]] = trace
+        self.traces[self.numbers[item.question]] = trace
         if self._poll is None and not self._cancelled:
             self._count(item.question)
         if len(self.traces) == self._terms.traces:
             self._comparer.close()
             poll = self._poll or replace(self._standing(), winner=None, stop=Decision.CANCELLED)
             winner = 1 if poll.winner is None else poll.winner
-            self._tell(Polled(min(self._numbers) + winner - 1, poll))
+            self._tell(Polled(min(self.numbers) + winner - 1, poll))
 
     def _tell(self, item: Event | Counted | Polled | PonderError) -> None:
         self._queue.put(item)
@@ -216,12 +217,12 @@ class Polling(Iterator[Event | Counted | Polled]):
     def _count(self, question: int) -> None:
         """Count the ballots; if that decides the vote, end the traces that still run."""
         poll = self._standing()
-        if _votes(self.traces[self._numbers[question]]):
+        if _votes(self.traces[self.numbers[question]]):
             self._tell(Counted(question, poll))
         if not poll.stop:
             return
         self._poll = poll
-        for other, number in self._numbers.items():
+        for other, number in self.numbers.items():
             if number not in self.traces:
                 self._session.runner.scheduler.drop(other, BudgetChange.AGREED, poll.figures)
 
@@ -243,7 +244,7 @@ class Polling(Iterator[Event | Counted | Polled]):
         thought = self._session.runner.scheduler.thought
         live = [
             Live(number, thought(question))
-            for question, number in self._numbers.items()
+            for question, number in self.numbers.items()
             if number not in self.traces
         ]
         dropped = tuple(

@@ -84,7 +84,7 @@ def main() -> None:
     def script(tokens: Sequence[int], prompt: int, _seed: int) -> int:
         return said[min(len(tokens) - prompt, len(said) - 1)]
 
-    def opener(name: str, tell: Callable[[float], None]) -> Assembled:
+    def opener(name: str, tell: Callable[[float], None], _: int) -> Assembled:
         engine = PacedEngine(vocab, script, n_ctx=3 * EVENTS)
         runner = CountingRunner(engine, resolve(SPELLED, vocab))
         runners.append(runner)

@@ -18,6 +18,7 @@ from ponder.events import Event, Text
 from ponder.history.recorder import Recorder
 from ponder.history.store import History
 from ponder.library import hashes, local
+from ponder.runner import Stream
 from ponder.settings import Settings
 from ponder.tui.dialogue import Asked, Dialogue
 from ponder.types import AnswerEnd, Author, Budget, BudgetChange, Channel, Finish, Trace
@@ -103,7 +104,9 @@ def test_a_rule_beside_a_deadline_is_taken_at_its_word(capfd: Capture) -> None:
 
 def test_a_deadline_falls_where_it_fell(capfd: Capture) -> None:
     def pass_time(asked: Asked) -> None:
-        runner = asked.answering.stream._runner
+        stream = asked.answering.stream
+        assert isinstance(stream, Stream)
+        runner = stream._runner
         runner._now = lambda: time.monotonic() + 2e6
 
     trace = kept(Budget(within=1e6), act=pass_time)

@@ -194,6 +194,27 @@ def test_folding_is_remembered_for_each_trace(history: History) -> None:
     assert only(history).folded is False
 
 
+def test_every_trace_is_found_by_what_it_said(history: History) -> None:
+    turn = decided(history)
+    found = {word: history.search(word) for word in ("perhaps", '"see: 40"', "42", "40", "nope")}
+    assert [(hit.where, hit.trace) for hit in found["perhaps"]] == [("thinking", 4)]
+    assert [(hit.where, hit.trace) for hit in found['"see: 40"']] == [("thinking", 1)]
+    # Words too short for the index, too; a turn once, in its own text where that has it.
+    assert [(hit.turn, hit.trace) for hit in found["42"]] == [(turn.id, None)]
+    assert [(hit.turn, hit.trace) for hit in found["40"]] == [(turn.id, 1)]
+    assert not found["nope"]
+    assert [hit.trace for hit in history.search("in:answer 40")] == [1]
+    assert not history.search("in:answer perhaps")
+
+
+def test_what_a_vote_was_killed_at_is_found_too(history: History) -> None:
+    turn = asked(history)
+    history.append(turn, [Span(THOUGHT, "a marble")], 2)
+    history.finish_trace(turn, 3, TRACES[3])
+    assert [hit.turn for hit in history.search("marble")] == [turn]
+    assert [hit.trace for hit in history.search('"see: 42"')] == [3]
+
+
 def test_deleting_takes_all_traces_and_the_index_along(history: History) -> None:
     turn = decided(history)
     history.delete([turn.conversation])

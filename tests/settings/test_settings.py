@@ -49,6 +49,7 @@ max_answer = 200
 within = 90.5
 landing = false
 loops = false
+traces = 4
 stop = "converged:2"
 
 [sampling]
@@ -112,6 +113,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             within=90.5,
             landing=False,
             loops=False,
+            traces=4,
             stop="converged:2",
         ),
         sampling=SamplingSettings(

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from ponder.assembly import Assembled
 from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, transcript
-from ponder.errors import PonderError
+from ponder.errors import InputError, PonderError
 from ponder.runner import Runner
 from ponder.session import Session
 from ponder.settings import BudgetSettings, Settings, TuiSettings
@@ -63,8 +63,9 @@ class HeldEngine(ReplayEngine):
         hold_at: int | None = None,
         failure: PonderError | None = None,
         n_ctx: int = 4096,
+        n_seqs: int = 1,
     ) -> None:
-        super().__init__(vocab, script, n_ctx=n_ctx)
+        super().__init__(vocab, script, n_ctx, n_seqs)
         self._hold_at = hold_at
         self._next: int | None = None
         self._failure: Exception | None = failure
@@ -167,6 +168,12 @@ class Opener:
         """All that were opened, the first one first."""
         self.opened: list[str] = []
         """What was to be opened."""
+        self.traces: list[int] = []
+        """With room for how many traces."""
+        self.most_traces = 16
+        """There is memory for no more."""
+        self.script: Callable[[Sequence[int], int, int], int] | None = None
+        """What is recited in place of the texts above."""
         self.refusals: dict[str, PonderError] = {}
         """Why a model cannot be opened, by its name."""
         self.adapters: tuple[AppliedAdapter, ...] = ()
@@ -177,19 +184,22 @@ class Opener:
         """Loading takes until it is set."""
         self.gate.set()
 
-    def __call__(self, name: str, tell: Callable[[float], None]) -> Assembled:
+    def __call__(self, name: str, tell: Callable[[float], None], traces: int = 1) -> Assembled:
         self.opened.append(name)
+        self.traces.append(traces)
         try:
             tell(0.5)
             self.gate.wait(GUARD)
             tell(1.0)
             if name in self.refusals:
                 raise self.refusals[name]
-            return self._assembled(name)
+            if traces > self.most_traces:
+                raise InputError(f"{traces} traces take too much memory.", "At most so many fit.")
+            return self._assembled(name, traces)
         finally:
             self.finished += 1
 
-    def _assembled(self, name: str) -> Assembled:
+    def _assembled(self, name: str, traces: int) -> Assembled:
         end = self.vocab.encode("</think>", special=True)[0]
         thought, second, answer = self._parts
         first = transcript(thought, end, [*answer, 257])
@@ -203,7 +213,9 @@ class Opener:
                     return again(tokens, prompt + at + len(wait), seed)
             return first(tokens, prompt, seed)
 
-        engine = HeldEngine(self.vocab, script, self._hold_at, self._failure, self._n_ctx)
+        engine = HeldEngine(
+            self.vocab, self.script or script, self._hold_at, self._failure, self._n_ctx, traces
+        )
         self.engine = engine
         self.engines.append(engine)
         # A clock that goes on by itself: five milliseconds each time it is looked at.

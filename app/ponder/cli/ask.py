@@ -16,6 +16,8 @@ from ponder.cli.options import (
     chosen_preset,
     early_options,
     model_options,
+    pool_of,
+    pool_options,
     preset_option,
     running_options,
     with_limits,
@@ -99,19 +101,12 @@ _WORDS = 512
     metavar="K",
     help="Think K times at once, and give the answer that most of them come to.",
 )
-@click.option(
-    "--pool",
-    metavar="TOKENS",
-    help="Most thinking tokens of all traces together: 4000, 8k. --budget is each one's own.",
-)
+@pool_options
 @click.option(
     "--first",
     type=click.IntRange(min=1),
     metavar="M",
     help="The first M of them that answer decide, where nothing has been decided before.",
-)
-@click.option(
-    "--weigh", is_flag=True, help="Weigh each trace's vote by how sure the model was of its words."
 )
 @click.option("--max-answer", type=int, help="Most answer tokens.")
 @click.option("--seed", type=_SEEDS, help="Draw the same tokens again.")
@@ -150,7 +145,8 @@ def app(
         settings = with_model(settings, model, lora)
         settings = with_options(settings, engine_and_sampling)
         wish = _wish(settings, budget, floor, no_think)
-        tokens = _pool(pool, first, weigh, traces)
+        tokens = pool_of(pool, weigh, traces)
+        _check_first(first, traces)
         settings = with_limits(
             settings,
             within,
@@ -256,31 +252,23 @@ def _wish(settings: Settings, budget: str | None, floor: int | None, no_think: b
     return asked
 
 
-def _pool(pool: str | None, first: int | None, weigh: bool, traces: int) -> int | None:
-    """Thinking tokens that all traces share.
+def _check_first(first: int | None, traces: int) -> None:
+    """See that fewer traces than all of them may decide.
 
     Raises:
-        InputError: it is no number of tokens, there is only one trace, or there are too few.
+        InputError: there is only one trace, or there are too few.
     """
-    options = {"--pool": pool is not None, "--first": first is not None, "--weigh": weigh}
-    for name, given in options.items():
-        if given and traces == 1:
-            raise InputError(
-                f"{name} is for several traces, and there is one.", "Add --traces 8, for example."
-            )
-    if first is not None and first >= traces:
+    if first is None:
+        return
+    if traces == 1:
+        raise InputError(
+            "--first is for several traces, and there is one.", "Add --traces 8, for example."
+        )
+    if first >= traces:
         raise InputError(
             f"--first {first} of {traces} traces waits for all of them.",
             f"Add --traces {2 * first}, for example, or leave out --first.",
         )
-    if pool is None:
-        return None
-    wish = parse(pool)
-    if wish.tokens is None:
-        raise InputError(
-            f"{pool!r} is no number of tokens.", "Give --pool tokens, such as 4000 or 8k."
-        )
-    return wish.tokens
 
 
 def _budget(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from ponder.cli.options import (
     chosen_preset,
     early_options,
     model_options,
+    pool_of,
+    pool_options,
     preset_option,
     running_options,
     with_limits,
@@ -23,7 +26,9 @@ from ponder.cli.options import (
     with_preset,
 )
 from ponder.errors import HistoryError, InputError
+from ponder.history.records import Vote
 from ponder.settings import differing, overlaid, read
+from ponder.sizing import MAX_SEQUENCES
 from ponder.thinking import effort
 
 if TYPE_CHECKING:
@@ -42,6 +47,14 @@ if TYPE_CHECKING:
 @model_options
 @early_options
 @running_options
+@click.option(
+    "--traces",
+    "-k",
+    type=click.IntRange(1, MAX_SEQUENCES // 2),
+    metavar="K",
+    help="Think K times at once about each question, and give the answer that most come to.",
+)
+@pool_options
 @click.option("--continue", "-c", "latest", is_flag=True, help="Take up the last conversation.")
 @click.option(
     "--plain/--screen",
@@ -60,6 +73,9 @@ def app(
     system: str | None,
     dialect: str | None,
     template: Path | None,
+    traces: int | None,
+    pool: str | None,
+    weigh: bool,
     latest: bool,
     number: int | None,
     plain: bool | None,
@@ -83,17 +99,26 @@ def app(
             "ponder chat --plain",
         )
     cap = settings.budget.cap
+    vote = Vote(settings.budget.traces if traces is None else traces)
+    vote = replace(vote, pool=pool_of(pool, weigh, vote.traces), weigh=weigh)
     wish = effort.parse(budget if budget is not None else "max" if cap is None else str(cap))
     if budget is not None and "cap" in wish.plain:
         settings = overlaid(settings, {"budget.cap": wish.plain["cap"]})
     wanted = _wanted(latest, number)
 
-    def open_with(now: Settings, name: str, tell: Callable[[float], None]) -> Assembled:
+    def open_with(
+        now: Settings, name: str, tell: Callable[[float], None], at_once: int = 1
+    ) -> Assembled:
         # llama.cpp is loaded on the thread that loads the model, after the first paint.
         from ponder.assembly import Choices, open_session
 
-        return open_session(now, Choices(name, None, dialect, template, trim=True), tell)
+        return open_session(now, Choices(name, None, dialect, template, at_once, trim=True), tell)
 
+    if plain and traces not in (None, 1):
+        raise InputError(
+            "The chat by lines thinks in one trace.",
+            "Leave out --traces; to ask one question of several: ponder ask --traces 8 QUESTION",
+        )
     # Imported late: a wrong word on the command line is told at once.
     code = 0
     if plain:
@@ -108,11 +133,12 @@ def app(
         chat = PonderApp(
             settings,
             # With what is set when a model is loaded: that can change meanwhile.
-            lambda name, tell: open_with(chat.settings, name, tell),
+            lambda name, tell, at_once: open_with(chat.settings, name, tell, at_once),
             wish,
             wanted,
             origins=origins,
             preset=kept,
+            vote=vote,
         )
         try:
             chat.run(mouse=settings.tui.mouse)

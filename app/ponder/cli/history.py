@@ -257,9 +257,13 @@ def _print_hits(hits: Sequence[Hit]) -> None:
         line.append(f"  {when(head.updated)}", "not bold dim")
         screen.print(line if number == 0 else styled("\n") + line)
         for hit in found:
-            line = styled("").append(f"  {hit.where}: ", "dim")
+            line = styled("").append(f"  {hit.where}{_whose(hit)}: ", "dim")
             begin = len(line)
             line.append(safe(hit.excerpt))
             for start, end in hit.marks:
                 line.stylize("bold yellow", begin + start, begin + end)
             screen.print(line)
+
+
+def _whose(hit: Hit) -> str:
+    return "" if hit.trace is None else f" of trace {hit.trace}"

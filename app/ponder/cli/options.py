@@ -13,7 +13,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from ponder.cli.completing import dialects, files, models, presets
+from ponder.errors import InputError
 from ponder.settings import EngineSettings, SamplingSettings, Settings
+from ponder.thinking import effort
 from ponder.thinking.effort import EFFORTS, seconds
 from ponder.thinking.stopping import OFF, RULES, parse
 
@@ -63,6 +65,18 @@ _STOP = click.option(
     metavar="RULE[:VALUES]",
     shell_complete=_rules,
     help="End the thinking early by a rule: margin, entropy, converged, confident; or off.",
+)
+_POOL = (
+    click.option(
+        "--pool",
+        metavar="TOKENS",
+        help="Most thinking tokens of all traces together: 4000, 8k. --budget is each one's own.",
+    ),
+    click.option(
+        "--weigh",
+        is_flag=True,
+        help="Weigh each trace's vote by how sure the model was of its words.",
+    ),
 )
 _PRESET = click.option(
     "--preset",
@@ -127,6 +141,11 @@ def drawing_options(command: Command) -> Command:
     return _decorated(command, _DRAWING)
 
 
+def pool_options(command: Command) -> Command:
+    """`--pool` and `--weigh`: what several traces share, and how they vote."""
+    return _decorated(command, _POOL)
+
+
 def running_options(command: Command) -> Command:
     """How tokens are drawn, how llama.cpp runs, and what a model's own file may have wrong."""
     return _decorated(command, (*_DRAWING, *_FILE))
@@ -149,6 +168,27 @@ def chosen_preset(name: str | None) -> Preset | None:
 def with_preset(settings: Settings, preset: Preset | None) -> Settings:
     """The settings with a preset on top."""
     return settings if preset is None else preset.over(settings)
+
+
+def pool_of(pool: str | None, weigh: bool, traces: int) -> int | None:
+    """Thinking tokens that all traces share.
+
+    Raises:
+        InputError: it is no number of tokens, or there is only one trace.
+    """
+    for name, given in (("--pool", pool is not None), ("--weigh", weigh)):
+        if given and traces == 1:
+            raise InputError(
+                f"{name} is for several traces, and there is one.", "Add --traces 8, for example."
+            )
+    if pool is None:
+        return None
+    wish = effort.parse(pool)
+    if wish.tokens is None:
+        raise InputError(
+            f"{pool!r} is no number of tokens.", "Give --pool tokens, such as 4000 or 8k."
+        )
+    return wish.tokens
 
 
 def with_limits(

@@ -197,6 +197,10 @@ class Plain:
 
     def _follow(self, asked: Asked) -> None:
         """Say what happens to a question, to its end, and ask the next one."""
+        # Imported late: it was loaded with the model.
+        from ponder.session import Answering
+
+        assert isinstance(asked.answering, Answering)  # nothing here asks several traces
         try:
             for events in batches(asked.answering):
                 # Written before it is said: what was heard is not lost, whatever happens.

@@ -179,3 +179,5 @@ class Hit:
     """Some text around the first match there, on one line."""
     marks: tuple[tuple[int, int], ...]
     """Where in the excerpt the matches are: first character, and the one after the last."""
+    trace: int | None = None
+    """Which of several traces said it; None where it stands in the turn's own text."""

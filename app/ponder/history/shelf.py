@@ -140,7 +140,8 @@ class Shelf(Access):
         Of a vote every trace is looked at, each with the question.
 
         A word is found in any part of a longer one, in capitals or not. Unfinished turns are
-        found as well. No words find nothing, whatever the filters.
+        found as well. Of several traces that voted all are looked through, each by itself. No words
+        find nothing, whatever the filters.
 
         Raises:
             InputError: a filter in the text has a value that it cannot have.
@@ -151,11 +152,12 @@ class Shelf(Access):
             return hits
         with self._reading() as db:
             for row in self._candidates(db, asked):
-                where, excerpt, marks = self._found(db, row, asked)
-                if not excerpt:
-                    continue
-                found = self._one(db, row["conversation"])
-                hits.append(Hit(found, row["id"], where, excerpt, marks))
+                for trace, texts in self._traces(row, asked.places):
+                    where, excerpt, marks = asked.wanted.found(texts)
+                    if excerpt:
+                        found = self._one(db, row["conversation"])
+                        hits.append(Hit(found, row["id"], where, excerpt, marks, trace))
+                        break
                 if len(hits) == limit:
                     break
         return hits
@@ -186,31 +188,27 @@ class Shelf(Access):
         on_shelf, more = _of_conversation(asked)
         texts = ", ".join(f"t.{place}" for place in asked.places)
         yield from db.execute(
-            f"SELECT t.id, t.conversation, t.runs IS NULL AS streams,"
-            f" t.vote IS NOT NULL AS voted, {texts}"
+            f"SELECT t.id, t.conversation, t.runs IS NULL AS streams, t.vote, {texts}"
             " FROM turn AS t JOIN conversation AS c ON c.id = t.conversation"
             f" WHERE {' AND '.join([*tests, *on_shelf, narrowed])}"
             " ORDER BY t.asked DESC, t.id DESC",
             (*values, *more, *words),
         )
 
-    def _found(
-        self, db: sqlite3.Connection, row: sqlite3.Row, asked: Query
-    ) -> tuple[Place, str, tuple[tuple[int, int], ...]]:
-        """What is found in a turn, or with its question in another trace of its vote."""
-        texts = self._texts(row, asked.places)
-        found = asked.wanted.found(texts)
-        if found[1] or not row["voted"]:
-            return found
-        others = db.execute(
-            "SELECT thinking, answer FROM candidate WHERE turn = ? ORDER BY number", (row["id"],)
-        )
-        for other in others:
-            own = {p: text if p == "question" else other[p] for p, text in texts.items()}
-            found = asked.wanted.found(own)
-            if found[1]:
-                break
-        return found
+    def _traces(
+        self, row: sqlite3.Row, places: Sequence[Place]
+    ) -> Iterator[tuple[int | None, dict[Place, str]]]:
+        """The texts of a turn: its own, then those of each trace beside that."""
+        own = self._texts(row, places)
+        yield None, own
+        if row["vote"] is not None:
+            rows = self._db.execute(
+                "SELECT number, thinking, answer FROM candidate WHERE turn = ? ORDER BY number",
+                (row["id"],),
+            )
+            for other in rows.fetchall():
+                told: dict[Place, str] = {p: other[p] for p in places if p != "question"}
+                yield other["number"], own | told
 
     def _texts(self, row: sqlite3.Row, places: Sequence[Place]) -> dict[Place, str]:
         if not row["streams"]:
@@ -238,18 +236,26 @@ def _narrowing(look: Wanted) -> tuple[str, list[str]]:
     streaming = "SELECT id FROM turn WHERE runs IS NULL"
     if look.match:
         found = "SELECT rowid FROM turn_text WHERE turn_text MATCH ?"
-        other = "SELECT rowid FROM candidate_text WHERE candidate_text MATCH ?"
-        others = f"SELECT turn FROM candidate WHERE id IN ({other})"
-        within = f"{streaming} UNION ALL {found} UNION ALL {others}"
-        return f"+t.id IN ({within})", [look.match, look.match]
+        beside = (
+            "SELECT turn FROM candidate WHERE id IN"
+            " (SELECT rowid FROM candidate_text WHERE candidate_text MATCH ?)"
+        )
+        return f"+t.id IN ({streaming} UNION ALL {found} UNION ALL {beside})", [look.match] * 2
+    own, words = _like(look, [f"t.{column}" for column in PLACES])
+    others, more = _like(look, ["thinking", "answer"])
+    beside = f"SELECT turn FROM candidate WHERE {others}"
+    return f"(+t.id IN ({streaming} UNION ALL {beside}) OR {own})", [*more, *words]
+
+
+def _like(look: Wanted, columns: Sequence[str]) -> tuple[str, list[str]]:
+    """A test that all words are in these columns, and its values."""
     parts = []
     values = []
     for likes in look.likes:
-        tests = [f"t.{column} LIKE ? ESCAPE '\\'" for column in PLACES]
+        tests = [f"{column} LIKE ? ESCAPE '\\'" for column in columns]
         parts.append("(" + " OR ".join(tests * len(likes)) + ")")
         values += [like for like in likes for _ in tests]
-    # Votes are few, and too short a word is in no index: their other traces are all looked at.
-    return f"(+t.id IN ({streaming}) OR t.vote IS NOT NULL OR {' AND '.join(parts)})", values
+    return " AND ".join(parts), values
 
 
 def _of_turn(asked: Query, dated: bool) -> tuple[list[str], list[object]]:

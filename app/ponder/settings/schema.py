@@ -18,6 +18,7 @@ from ponder.types import Budget
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
+_Traces = Annotated[int, msgspec.Meta(ge=1, le=128)]
 Effort = Literal["off", "low", "medium", "high", "max"]
 """Thinking budgets with a name."""
 
@@ -40,6 +41,8 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """End a thought at a sentence's end shortly before its cap; false cuts at the cap alone."""
     loops: bool = True
     """End a thought that says the same again and again."""
+    traces: _Traces = 1
+    """Traces that a question of the chat is thought about in at once; their answers vote."""
     stop: str = "off"
     """Rule by which a thought may end early: margin, entropy, converged or confident."""
 

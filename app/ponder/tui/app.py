@@ -25,10 +25,10 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from ponder import hardware, paths
-from ponder.errors import HistoryError, PonderError
+from ponder.errors import EngineError, HistoryError, InputError, PonderError
 from ponder.history.recorder import Recorder
 from ponder.history.records import Conversation as Record
-from ponder.history.records import Turn
+from ponder.history.records import Turn, Vote
 from ponder.history.store import History
 from ponder.printable import safe
 from ponder.settings import Settings
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from ponder.assembly import Assembled
     from ponder.settings.presets import Preset
 
-Opener = Callable[[str, Callable[[float], None]], "Assembled"]
-"""(name or path of a model, told the fraction loaded) -> a session with it."""
+Opener = Callable[[str, Callable[[float], None], int], "Assembled"]
+"""(name or path of a model, told the fraction loaded, traces at once) -> a session with it."""
 
 
 GRACE = 3.0
@@ -73,10 +73,11 @@ class PonderApp(Tuning):
         seed: gives each question its seed.
         origins: where settings come from that are neither defaults nor in config.toml, by key.
         preset: the one among them.
+        vote: of how many traces to ask at first; None: as the settings say.
     """
 
     TITLE = "ponder"
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "settings.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "settings.tcss", "poll.tcss"]
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
@@ -94,6 +95,7 @@ class PonderApp(Tuning):
         seed: Callable[[], int] | None = None,
         origins: Mapping[str, str] | None = None,
         preset: Preset | None = None,
+        vote: Vote | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -121,7 +123,7 @@ class PonderApp(Tuning):
         )
         self.jobs = Jobs(self._job_changed)
         self.footprint = Footprint()
-        self.chat = ChatScreen(self.dialogue, wish)
+        self.chat = ChatScreen(self.dialogue, wish, vote or Vote(settings.budget.traces))
 
     def get_default_screen(self) -> ChatScreen:
         """The chat is what everything else lies on."""
@@ -216,9 +218,22 @@ class PonderApp(Tuning):
             see_that_it_is_wanted()
             tell(fraction)
 
+        traces = self.chat.vote.traces
+        refused: list[PonderError] = []
+
+        def open_it() -> Assembled:
+            try:
+                return self._opener(name, progress, traces)
+            except (InputError, EngineError) as error:
+                if traces == 1:
+                    raise
+                opened = self._opener(name, progress, 1)
+                refused.append(error)
+                return opened
+
         def load() -> Assembled:
             answer.prepare()
-            opened = self.footprint.of(partial(self._opener, name, progress))
+            opened = self.footprint.of(open_it)
             try:
                 see_that_it_is_wanted()
             except Abandoned:
@@ -231,6 +246,9 @@ class PonderApp(Tuning):
         opened = await pump.aside(load, "ponder-load")
         self.dialogue.attach(opened)
         self.model = name
+        for error in refused:
+            self.chat.think_alone()
+            self.warn(error)
         about = opened.about if opened.note or opened.adapters else ""
         self.chat.query_one(Conversation).note(safe(about))
         if opened.warning:

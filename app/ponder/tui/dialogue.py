@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from ponder.errors import EngineError, InputError, PonderError
 from ponder.events import Finished, Text
+from ponder.history.records import Vote
+from ponder.poll import Counted, Polled
 from ponder.receipt import named
 from ponder.tui.path import Path, Said
 from ponder.tui.pump import Told
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ponder.assembly import Assembled
     from ponder.history.recorder import Recorder, Slot
     from ponder.history.records import Turn
+    from ponder.polling import Polling
     from ponder.session import Answering
     from ponder.thinking.beginning import Beginning
     from ponder.thinking.lengths import LengthModel
@@ -35,10 +38,16 @@ class Asked:
     """A question on its way."""
 
     question: str
-    answering: Answering
+    answering: Answering | Polling
     slot: Slot
     spans: list[Span] = field(default_factory=list)
     """What it has said so far."""
+    vote: Vote | None = None
+    """How its traces vote, where these are several."""
+    numbers: dict[int, int] = field(default_factory=dict)
+    """Which trace each of their questions is, from 1 up."""
+    traces: dict[int, Trace] = field(default_factory=dict)
+    """Those of them that are over."""
 
 
 def _fresh_seed() -> int:
@@ -124,7 +133,7 @@ class Dialogue:
     def _said(self, turn: Turn) -> Said:
         slot = self.recorder.existing_turn(turn.id)
         said = Said(slot, turn.question, turn.model, turn.budget)
-        if turn.trace is not None:
+        if turn.trace is not None and (turn.vote is None or turn.vote.won):
             said.answered(turn.trace)
         if turn.id in turn.siblings:
             said.place, said.of = turn.siblings.index(turn.id) + 1, len(turn.siblings)
@@ -153,6 +162,7 @@ class Dialogue:
         budget: Budget,
         at: int | None = None,
         beginning: Beginning | None = None,
+        vote: Vote | None = None,
     ) -> Asked:
         """Ask; at once written down, and from here on to be told what happens by `record`.
 
@@ -162,6 +172,7 @@ class Dialogue:
             at: in the place of which turn of the path, so that what is said there and after it
                 is a branch of its own from now on; None: after the last one.
             beginning: what the thinking begins with.
+            vote: of how many traces, and how these vote; None or one: of one.
 
         Raises:
             InputError: it cannot be asked like this; nothing has been written.
@@ -176,10 +187,21 @@ class Dialogue:
             system = [Message("system", self.system)] if self.system else []
         session.messages = [*system, *self.path.messages(place)]
         sampling = replace(self.sampling or self._loaded.sampling, seed=self._seed())
-        answering = session.ask(question, budget, sampling, beginning or NOTHING, revisable=True)
-        slot = self._begin(question, budget, sampling, self.path.before(place))
+        after = self.path.before(place)
+        if vote is None or vote.traces == 1:
+            begun = beginning or NOTHING
+            answering = session.ask(question, budget, sampling, begun, revisable=True)
+            slot = self._begin(question, budget, sampling, after)
+            self.running = Asked(question, answering, slot)
+        else:
+            # Imported late: it brings what compares answers, which one trace does not need.
+            from ponder.polling import Polling, Terms
+
+            terms = Terms(vote.traces, pool=vote.pool, weigh=vote.weigh)
+            polling = Polling(session, question, budget, sampling, terms)
+            slot = self._begin(question, budget, sampling, after, vote)
+            self.running = Asked(question, polling, slot, vote=vote, numbers=polling.numbers)
         self.path.branch(place, Said(slot, question, self._loaded.name, budget))
-        self.running = Asked(question, answering, slot)
         return self.running
 
     def go_on(self, at: int, trace: Trace, text: str, more: int = 0) -> Asked:
@@ -215,7 +237,14 @@ class Dialogue:
             raise EngineError("No model is loaded.", "Choose one with ctrl+o.")
         return self.assembled
 
-    def _begin(self, question: str, budget: Budget, sampling: Sampling, after: Slot | None) -> Slot:
+    def _begin(
+        self,
+        question: str,
+        budget: Budget,
+        sampling: Sampling,
+        after: Slot | None,
+        vote: Vote | None = None,
+    ) -> Slot:
         assert self.assembled is not None
         if self._conversation is None:
             system = (m.content for m in self.assembled.session.messages if m.role == "system")
@@ -231,20 +260,42 @@ class Dialogue:
             self._now(),
             after=after,
             provenance=self.assembled.session.provenance,
+            vote=vote,
         )
 
     def record(self, asked: Asked, events: Sequence[Told]) -> None:
         """Write down what happened."""
-        spans = [event.span for event in events if isinstance(event, Text)]
-        if spans:
-            asked.spans += spans
-            self.recorder.append(asked.slot, spans)
+        said: dict[int, list[Span]] = {}
         for event in events:
-            if isinstance(event, Finished):
-                self.recorder.finish(asked.slot, event.trace)
-                self._remember(asked, event.trace)
-                self.running = None
-                self._hash()
+            if isinstance(event, Text):
+                said.setdefault(asked.numbers.get(event.question, 0), []).append(event.span)
+        for number, spans in said.items():
+            if asked.vote is None:
+                asked.spans += spans
+            self.recorder.append(asked.slot, spans, number)
+        for event in events:
+            match event:
+                case Finished(question, trace) if asked.vote is not None:
+                    asked.traces[asked.numbers[question]] = trace
+                    self.recorder.finish_trace(asked.slot, asked.numbers[question], trace)
+                case Finished(trace=trace):
+                    self.recorder.finish(asked.slot, trace)
+                    self._remember(asked, trace)
+                    self._over()
+                case Counted(poll=poll) if asked.vote is not None:
+                    asked.vote = replace(asked.vote, poll=poll)
+                    self.recorder.count(asked.slot, asked.vote)
+                case Polled(question, poll) if asked.vote is not None:
+                    shown = asked.numbers[question]
+                    asked.vote = replace(asked.vote, poll=poll, shown=shown)
+                    self.recorder.finish_vote(asked.slot, asked.vote, asked.traces)
+                    if asked.vote.won:
+                        self._remember(asked, asked.traces[shown])
+                    self._over()
+
+    def _over(self) -> None:
+        self.running = None
+        self._hash()
 
     def _hash(self) -> None:
         """Find out the sha256 of the weights, for receipts, while nobody asks anything."""

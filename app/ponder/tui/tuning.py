@@ -7,6 +7,7 @@ Mixed into the app. Knows which part each setting reaches; the file that keeps t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import constants, work
@@ -72,7 +73,10 @@ class Tuning(App[int]):
     @property
     def present(self) -> Settings:
         """What holds in this session, with what was chosen by keys: the next question's budget."""
-        chosen: dict[str, object] = {"budget.stop": self.chat.stop}
+        chosen: dict[str, object] = {
+            "budget.stop": self.chat.stop,
+            "budget.traces": self.chat.vote.traces,
+        }
         plain = self.chat.wish.plain
         if plain != {"cap": "max"} or self.settings.budget.cap is not None:
             chosen["budget.cap"] = None
@@ -131,6 +135,7 @@ class Tuning(App[int]):
             cap = settings.budget.cap
             self.chat.wish = Wish("max") if cap is None else effort.parse(str(cap))
         self.chat.stop = settings.budget.stop
+        self.chat.vote = replace(self.chat.vote, traces=settings.budget.traces)
         dialogue = self.chat.dialogue
         if "system" in changed:
             dialogue.system = settings.system

@@ -69,6 +69,22 @@ CHAT: list[BindingType] = [
         tooltip="The next lower budget with a name",
     ),
     Binding(
+        "alt+t", "traces", "Traces", id="traces", show=False, priority=True,
+        tooltip="How many traces the next question is thought about in at once; they vote",
+    ),
+    Binding(
+        "alt+k", "trace(1)", "Next trace", id="trace-next", priority=True,
+        tooltip="Look at the next trace of the vote",
+    ),
+    Binding(
+        "alt+j", "trace(-1)", "Previous trace", id="trace-previous", show=False, priority=True,
+        tooltip="Look at the trace of the vote before this one",
+    ),
+    Binding(
+        "alt+d", "drop", "Drop", id="drop", priority=True,
+        tooltip="Drop the trace that is looked at: the others of its question go on",
+    ),
+    Binding(
         "ctrl+o", "model", "Model", id="model", priority=True, tooltip="Choose a model"
     ),
     Binding(

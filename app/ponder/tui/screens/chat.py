@@ -19,6 +19,7 @@ from textual.worker import get_current_worker
 
 from ponder.errors import PonderError
 from ponder.events import Finished
+from ponder.poll import Polled
 from ponder.tui import pump
 from ponder.tui.dialogue import Asked, title
 from ponder.tui.pump import Told
@@ -26,6 +27,7 @@ from ponder.tui.screens import bindings
 from ponder.tui.screens.chat_choosing import Choosing
 from ponder.tui.screens.chat_levers import Levers
 from ponder.tui.screens.chat_looking import Looking
+from ponder.tui.screens.chat_polling import Polling
 from ponder.tui.screens.chat_receipts import Receipts
 from ponder.tui.screens.chat_steering import Steering
 from ponder.tui.screens.chat_tuning import TuningKeys
@@ -33,13 +35,13 @@ from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.keys import KeyLine
 from ponder.tui.widgets.status import StatusLine
-from ponder.tui.widgets.turn import TurnView
+from ponder.types import Trace
 
 if TYPE_CHECKING:
     pass
 
 
-class ChatScreen(Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
+class ChatScreen(Polling, Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
     """Where people live."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings.CHAT
@@ -66,6 +68,11 @@ class ChatScreen(Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
             message.composer.give_back(message.draft)
             self.queued = message.composer.text
             self.show_budget()
+        elif self.needs_room():
+            # The model is loaded again, with room for so many; then it is asked.
+            message.composer.give_back(message.draft)
+            self.queued = message.composer.text
+            self.ponder.load_model(self.ponder.model)
         elif self.put(message.question, self.instead_of):
             self.instead_of = None
             self.show_budget()
@@ -94,7 +101,7 @@ class ChatScreen(Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
         n_ctx = assembled.engine.n_ctx if assembled else 0
         try:
             budget = self.wish.budget(base, n_ctx, self.dialogue.lengths)
-            asked = self.dialogue.ask(question, budget, at)
+            asked = self.dialogue.ask(question, budget, at, vote=self.vote)
         except PonderError as error:
             self.tell(error)
             return False
@@ -114,16 +121,7 @@ class ChatScreen(Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
     @work(group="question")
     async def _follow(self, asked: Asked, at: int | None) -> None:
         """Show a question from here to its end."""
-        said = self.dialogue.path.turns[-1]
-        view = TurnView(
-            asked.question,
-            self.dialogue.assembled.name if self.dialogue.assembled else "",
-            self.ponder.settings.tui,
-            self.ponder.clock,
-            asked.slot,
-            floor=self.ponder.settings.budget.floor,
-            branch=(said.place, said.of),
-        )
+        view = self.view_of(asked)
         conversation = self.query_one(Conversation)
         await conversation.cut(at)
         await conversation.add(view)
@@ -135,7 +133,7 @@ class ChatScreen(Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
             interval = pump.INTERVAL if self.ponder.settings.tui.motion else pump.CALM
             async for events in pump.batches(asked.answering, written, interval):
                 await view.apply(events, conversation.following)
-                self._heed(events)
+                self._heed(asked, events)
         except PonderError as error:
             self.dialogue.failed(asked, error)
             view.fail(error)
@@ -145,18 +143,26 @@ class ChatScreen(Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
             if not get_current_worker().is_cancelled:
                 self.ready()
 
-    def _heed(self, events: Sequence[Told]) -> None:
+    def _heed(self, asked: Asked, events: Sequence[Told]) -> None:
         for event in events:
-            if isinstance(event, Finished):
-                usage, assembled = event.trace.usage, self.dialogue.assembled
-                if assembled is not None:
-                    self.query_one(StatusLine).context = (
-                        usage.prompt + usage.answer,
-                        assembled.engine.n_ctx,
-                    )
-                self.post_message(self.Ended(event.trace))
+            match event:
+                case Finished(trace=trace) if asked.vote is None:
+                    self._over(trace)
+                case Finished():
+                    self.refresh_bindings()
+                case Polled(question=question):
+                    self._over(asked.traces[asked.numbers[question]])
         if self.thinking is not self._levers:
             self._show_levers()
+
+    def _over(self, trace: Trace) -> None:
+        usage, assembled = trace.usage, self.dialogue.assembled
+        if assembled is not None:
+            self.query_one(StatusLine).context = (
+                usage.prompt + usage.answer,
+                assembled.engine.n_ctx,
+            )
+        self.post_message(self.Ended(trace))
 
     def _show_levers(self) -> None:
         """In the footer. Only when a key begins or ceases to do something: it is made anew."""

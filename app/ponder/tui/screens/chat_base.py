@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from ponder.errors import PonderError
+from ponder.history.records import Vote
 from ponder.printable import safe
 from ponder.thinking.effort import Wish
 from ponder.thinking.stopping import OFF
@@ -29,6 +30,7 @@ class ChatBase(Screen[None]):
     Args:
         dialogue: the conversation.
         wish: the budget to begin with.
+        vote: of how many traces to ask at first.
     """
 
     class Began(Message):
@@ -52,10 +54,12 @@ class ChatBase(Screen[None]):
             super().__init__()
             self.error = error
 
-    def __init__(self, dialogue: Dialogue, wish: Wish) -> None:
+    def __init__(self, dialogue: Dialogue, wish: Wish, vote: Vote) -> None:
         super().__init__()
         self.dialogue = dialogue
         self.wish = wish
+        self.vote = vote
+        """How many traces the next question is asked of, and how they vote."""
         self.stop = OFF
         """The rule by which thoughts may end early."""
         self.queued = ""

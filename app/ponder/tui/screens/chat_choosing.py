@@ -18,8 +18,8 @@ from ponder.tui.screens.budget import BudgetScreen, Stop
 from ponder.tui.screens.chat_base import ChatBase
 from ponder.tui.widgets.composer import Composer
 from ponder.tui.widgets.conversation import Conversation
+from ponder.tui.widgets.poll_turn import restored
 from ponder.tui.widgets.status import StatusLine
-from ponder.tui.widgets.turn import TurnView
 
 if TYPE_CHECKING:
     from ponder.library.local import Entry
@@ -38,6 +38,10 @@ class Choosing(ChatBase):
             budget += f", within {duration(within)}"
         if self.stop != OFF:
             budget += f", stop {self.stop}"
+        if self.vote.traces > 1:
+            budget += f", {self.vote.traces} traces"
+            budget += f", pool {self.vote.pool:,}" if self.vote.pool is not None else ""
+            budget += ", weighed" if self.vote.weigh else ""
         composer.border_title = budget
         self.query_one(StatusLine).preset = self.preset_name
         if self.queued:
@@ -131,14 +135,12 @@ class Choosing(ChatBase):
         status.title = name
         status.context = (0, 0)
         views = [
-            TurnView(
-                turn.question,
-                turn.model,
+            restored(
+                turn,
                 self.ponder.settings.tui,
                 self.ponder.clock,
                 said.slot,
-                turn.folded,
-                branch=(said.place, said.of),
+                (said.place, said.of),
             )
             for turn, said in zip(turns, self.dialogue.path.turns, strict=True)
         ]

@@ -59,16 +59,10 @@ class TurnView(Vertical):
         self.model = model
         self.slot = slot
         self.trace: Trace | None = None
-        self._trace_view = TraceView(
-            Fold(settings.thinking),
-            settings.tail_lines,
-            settings.fold_when_done,
-            clock,
-            None if folded is None else not folded,
-            floor,
-        )
-        self._bar = BudgetBar()
+        self._settings = settings
         self._floor = floor
+        self._trace_view = self._viewing(clock, folded)
+        self._bar = BudgetBar()
         self._clock = clock
         self._by_context = False
         self._due: float | None = None
@@ -83,6 +77,17 @@ class TurnView(Vertical):
         yield self._bar
         yield self._answer
         yield Static(classes="receipt")
+
+    def _viewing(self, clock: Callable[[], float], folded: bool | None) -> TraceView:
+        """A view of a trace, as the settings have it."""
+        return TraceView(
+            Fold(self._settings.thinking),
+            self._settings.tail_lines,
+            self._settings.fold_when_done,
+            clock,
+            None if folded is None else not folded,
+            self._floor,
+        )
 
     @property
     def trace_view(self) -> TraceView:
@@ -104,28 +109,24 @@ class TurnView(Vertical):
         for event in events:
             match event:
                 case Trimmed(messages=count):
-                    self._tell(f"{count} earlier messages were left out: the context is full")
-                case Started(budget=budget, limited_by=limit):
-                    self._by_context = limit == "context"
-                    finish = {"off": Finish.OFF, "none": Finish.NONE}.get(limit)
-                    self._trace_view.started(budget, finish)
-                case Prefilled(done=done, total=total):
-                    self._trace_view.reading(done, total)
-                case Text(span=Span(channel=Channel.THOUGHT)):
-                    if self._trace_view.standing.finish is not None:
-                        self._trace_view.reopened()
-                    self._trace_view.thought(event)
-                case Text(span=span):
+                    self._left_out(count)
+                case Text(span=Span(channel=Channel.ANSWER) as span):
                     await self._answer.write(span)
-                case Rebudgeted(decision=decision):
-                    if (left := decision.figures.get("seconds_left")) is not None:
-                        self._due = self._clock() + left
-                    self._trace_view.rebudgeted(event)
-                case Closed(finish=finish):
-                    self._trace_view.closed(finish, may_fold)
                 case Finished(trace=trace):
                     self._finish(trace)
+                case _:
+                    self._heed(event)
+                    show(self._trace_view, event, may_fold)
         self._show_bar()
+
+    def _heed(self, event: Told) -> None:
+        """What the bar has to know."""
+        match event:
+            case Started(limited_by=limit):
+                self._by_context = limit == "context"
+            case Rebudgeted(decision=decision):
+                if (left := decision.figures.get("seconds_left")) is not None:
+                    self._due = self._clock() + left
 
     def tick(self) -> None:
         """Bring seconds and speed up to date."""
@@ -162,15 +163,7 @@ class TurnView(Vertical):
     def _finish(self, trace: Trace) -> None:
         self.trace = trace
         usage = trace.usage
-        self._trace_view.settle(
-            Standing(
-                think=usage.think,
-                budget=trace.budget,
-                finish=trace.finish,
-                seconds=usage.think_seconds,
-            ),
-            trace,
-        )
+        self._trace_view.settle(standing(trace), trace)
         parts = [
             f"{trace.finish.value}: {why(trace)}",
             f"answer {usage.answer:,} tokens",
@@ -183,7 +176,39 @@ class TurnView(Vertical):
             parts[0] = trace.finish.value if trace.finish is Finish.CANCELLED else ""
         self._tell(" · ".join(part for part in parts if part))
 
+    def _left_out(self, messages: int) -> None:
+        self._tell(f"{messages} earlier messages were left out: the context is full")
+
     def _tell(self, line: str, trouble: bool = False) -> None:
         receipt = self.query_one(".receipt", Static)
         receipt.set_class(trouble, "trouble")
         receipt.update(Content(safe(line)))
+
+
+def show(view: TraceView, event: Told, may_fold: bool) -> None:
+    """Show what happened to a thinking; what else happened shows nothing."""
+    match event:
+        case Started(budget=budget, limited_by=limit):
+            finish = {"off": Finish.OFF, "none": Finish.NONE}.get(limit)
+            view.started(budget, finish)
+        case Prefilled(done=done, total=total):
+            view.reading(done, total)
+        case Text(span=Span(channel=Channel.THOUGHT)):
+            if view.standing.finish is not None:
+                view.reopened()
+            view.thought(event)
+        case Rebudgeted():
+            view.rebudgeted(event)
+        case Closed(finish=finish):
+            view.closed(finish, may_fold)
+
+
+def standing(trace: Trace) -> Standing:
+    """How a trace stands that is over."""
+    return Standing(
+        phase=Phase.OVER,
+        think=trace.usage.think,
+        budget=trace.budget,
+        finish=trace.finish,
+        seconds=trace.usage.think_seconds,
+    )
