@@ -137,8 +137,6 @@ class Shelf(Access):
     def search(self, query: Query | str, limit: int = 50) -> list[Hit]:
         """Turns in which all words occur, newest first; words in double quotes belong together.
 
-        Of a vote every trace is looked at, each with the question.
-
         A word is found in any part of a longer one, in capitals or not. Unfinished turns are
         found as well. Of several traces that voted all are looked through, each by itself. No words
         find nothing, whatever the filters.
@@ -188,7 +186,10 @@ class Shelf(Access):
         on_shelf, more = _of_conversation(asked)
         texts = ", ".join(f"t.{place}" for place in asked.places)
         yield from db.execute(
-            f"SELECT t.id, t.conversation, t.runs IS NULL AS streams, t.vote, {texts}"
+            "SELECT t.id, t.conversation,"
+            # Of what stands behind the long texts of a row, indexes know as much.
+            " t.id IN (SELECT id FROM turn WHERE runs IS NULL) AS streams,"
+            f" t.id IN (SELECT turn FROM candidate) AS voted, {texts}"
             " FROM turn AS t JOIN conversation AS c ON c.id = t.conversation"
             f" WHERE {' AND '.join([*tests, *on_shelf, narrowed])}"
             " ORDER BY t.asked DESC, t.id DESC",
@@ -201,7 +202,7 @@ class Shelf(Access):
         """The texts of a turn: its own, then those of each trace beside that."""
         own = self._texts(row, places)
         yield None, own
-        if row["vote"] is not None:
+        if row["voted"]:
             rows = self._db.execute(
                 "SELECT number, thinking, answer FROM candidate WHERE turn = ? ORDER BY number",
                 (row["id"],),
