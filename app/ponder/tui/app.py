@@ -123,7 +123,8 @@ class PonderApp(Tuning):
         )
         self.jobs = Jobs(self._job_changed)
         self.footprint = Footprint()
-        self.chat = ChatScreen(self.dialogue, wish, vote or Vote(settings.budget.traces))
+        vote = vote or Vote(settings.budget.traces, weigh=True)
+        self.chat = ChatScreen(self.dialogue, wish, vote)
 
     def get_default_screen(self) -> ChatScreen:
         """The chat is what everything else lies on."""

@@ -41,7 +41,7 @@ class Choosing(ChatBase):
         if self.vote.traces > 1:
             budget += f", {self.vote.traces} traces"
             budget += f", pool {self.vote.pool:,}" if self.vote.pool is not None else ""
-            budget += ", weighed" if self.vote.weigh else ""
+            budget += "" if self.vote.weigh else ", unweighed"
         composer.border_title = budget
         self.query_one(StatusLine).preset = self.preset_name
         if self.queued:
