@@ -38,7 +38,7 @@ SMOL_SECONDS ?= 450
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test check parity bench bench-votes bench-history bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate eval bank test-training screenshot engine wheel clean distclean
+.PHONY: help demo setup test check parity bench bench-tui bench-votes bench-history bench-library bench-quantize builtin-train builtin-smol builtin-convert builtin-evaluate eval bank test-training screenshot engine wheel clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,10 @@ check: $(STAMPS)/dev ## set up, then ruff, mypy and import-linter
 bench: $(STAMPS)/dev ## set up, then measure the engine and the chat
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench.py
 	PYTHONPATH=tests $(BIN)/python -m bench.tui
+
+bench-tui: $(STAMPS)/dev ## set up, then measure the chat with long traces and a long history
+	PYTHONPATH=tests $(BIN)/python -m bench.long
+	PYTHONPATH=tests $(BIN)/python -m bench.history
 
 bench-votes: $(STAMPS)/dev ## set up, then measure parallel traces: time and right answers
 	PYTHONPATH=tests $(BIN)/python -m bench.votes

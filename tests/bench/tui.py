@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -219,31 +219,40 @@ def screen_seconds(session: Pty) -> float:
     return next(t.user_time + t.system_time for t in threads if t.id == session.pid)
 
 
+def speeds(
+    name: str, config: str, asks: Sequence[str], *arguments: str, ready: bytes = b"ponder-tiny"
+) -> None:
+    """The same questions, in turn with the chat open and without; the first pair warms up."""
+    configured(config)
+    screen, headless, taken = [], [], []
+    for at, question in enumerate(asks):
+        usage, seed, share = by_chat(question, *arguments, ready=ready)
+        alone = by_ask(question, seed, *arguments)
+        if at:
+            screen.append(usage.sampled / usage.seconds)
+            headless.append(alone.sampled / alone.seconds)
+            taken.append(share)
+    ratio = statistics.median(a / b for a, b in zip(screen, headless, strict=True))
+    print(
+        f"speed      {name:<13} {statistics.median(screen):.0f} tokens a second with the chat "
+        f"open, {statistics.median(headless):.0f} without: {ratio:.2f} of the speed; the "
+        f"screen takes {statistics.median(taken):.0%} of a core "
+        f"({len(screen)} pairs of about {alone.sampled} tokens)"
+    )
+
+
+def builtin_speed(asked: int = 12) -> None:
+    """With the built-in model, which is the fastest there is: the screen's share is largest."""
+    asks = [question.text for question in islice(questions(6), asked)]
+    speeds("ponder-tiny", "[budget]\nfloor = 1400\n", asks)
+
+
 def speed() -> None:
     """Tokens a second while the chat shows them, over the same tokens without a screen."""
-    tiny = [question.text for question in islice(questions(6), 12)]
     path = smol()
-    for name, config, asks, arguments, ready in (
-        ("ponder-tiny", "[budget]\nfloor = 1400\n", tiny, (), b"ponder-tiny"),
-        ("SmolLM2-135M", "[budget]\nmax_answer = 300\n", [STORY] * 8, ("--model", str(path)),
-         path.stem.encode()),
-    ):  # fmt: skip
-        configured(config)
-        screen, headless, taken = [], [], []
-        for at, question in enumerate(asks):
-            usage, seed, share = by_chat(question, *arguments, ready=ready)
-            alone = by_ask(question, seed, *arguments)
-            if at:
-                screen.append(usage.sampled / usage.seconds)
-                headless.append(alone.sampled / alone.seconds)
-                taken.append(share)
-        ratio = statistics.median(a / b for a, b in zip(screen, headless, strict=True))
-        print(
-            f"speed      {name:<13} {statistics.median(screen):.0f} tokens a second with the chat "
-            f"open, {statistics.median(headless):.0f} without: {ratio:.2f} of the speed; the "
-            f"screen takes {statistics.median(taken):.0%} of a core "
-            f"({len(screen)} pairs of about {alone.sampled} tokens)"
-        )
+    builtin_speed()
+    story = "[budget]\nmax_answer = 300\n"
+    speeds("SmolLM2-135M", story, [STORY] * 8, "--model", str(path), ready=path.stem.encode())
 
 
 # -- keys -------------------------------------------------------------------------------------
