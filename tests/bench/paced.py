@@ -1,6 +1,6 @@
 """The chat on an engine that recites at a steady pace: four thousand tokens, two thousand a second.
 
-    PYTHONPATH=tests python -m bench.paced REPORT [--tokens 4000] [--rate 2000] [--before 0] [--open]
+    PYTHONPATH=tests python -m bench.paced REPORT [--tokens N] [--rate N] [--before N] [--open]
 
 Each token is an event of its own, because the dialect's tags are spelled out. When the app has
 ended, REPORT holds what was recited and how many events told of it, as JSON. The tokens `before`
