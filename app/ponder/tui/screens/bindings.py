@@ -103,6 +103,18 @@ CHAT: list[BindingType] = [
         tooltip="What was decided on the last thinking, on which figures; where its tokens went",
     ),
     Binding(
+        "f6", "outline", "Outline", id="outline", show=False, priority=True,
+        tooltip="Where the last thinking turned, and what it took for an answer; enter goes there",
+    ),
+    Binding(
+        "ctrl+f", "search", "Search", id="search", show=False, priority=True,
+        tooltip="Look for words in all thinking of this conversation",
+    ),
+    Binding(
+        "alt+c", "copy", "Copy", id="copy", show=False, priority=True,
+        tooltip="Copy the answer, its code, the thinking or a step, also over ssh",
+    ),
+    Binding(
         "f7", "fold_mode", "Fold all", id="fold-all", show=False, priority=True,
         tooltip="All thinking by its last lines, whole, or by its heading alone",
     ),
@@ -155,6 +167,19 @@ TRACE: list[BindingType] = [
         "z", "fold_steps", "All steps", id="trace-fold-steps",
         tooltip="Fold every step to a line, or unfold them",
     ),
+    Binding(
+        "o", "screen.outline", "Outline", id="trace-outline",
+        tooltip="Where this thinking turned, and what it took for an answer",
+    ),
+    Binding(
+        "slash", "screen.search", "Search", id="trace-search",
+        tooltip="Look for words in all thinking of this conversation",
+    ),
+    Binding("n", "screen.hit(1)", "Next hit", id="trace-hit-next", tooltip="Show the next hit"),
+    Binding(
+        "N", "screen.hit(-1)", "Previous hit", id="trace-hit-previous", show=False,
+        tooltip="Show the hit before",
+    ),
     Binding("c", "copy_step", "Copy", id="trace-copy", tooltip="Copy this step"),
     Binding(
         "C", "copy_trace", "Copy all", id="trace-copy-all", show=False,
@@ -163,6 +188,16 @@ TRACE: list[BindingType] = [
     Binding("escape", "leave", "Back", id="trace-leave", tooltip="Back to the composer"),
 ]  # fmt: skip
 """While a trace has the focus."""
+
+SEARCH: list[BindingType] = [
+    Binding("escape", "close", "Close", id="search-close", tooltip="Look for nothing any more"),
+    Binding("down", "walk(1)", "Next hit", id="search-next", tooltip="Show the next hit"),
+    Binding(
+        "up,shift+enter", "walk(-1)", "Previous hit", id="search-previous",
+        tooltip="Show the hit before",
+    ),
+]  # fmt: skip
+"""While words are typed that are looked for."""
 
 MODELS: list[BindingType] = [
     Binding("escape", "leave", "Close", id="models-close", tooltip="Keep the model"),
@@ -258,6 +293,6 @@ PRESETS: list[BindingType] = [
 ]  # fmt: skip
 
 ELSEWHERE: list[BindingType] = [
-    *TRACE, *MODELS, *EARLIER, *HISTORY, *DIFF, *SETTINGS, *PRESETS, *DIALOGS,
+    *TRACE, *SEARCH, *MODELS, *EARLIER, *HISTORY, *DIFF, *SETTINGS, *PRESETS, *DIALOGS,
 ]  # fmt: skip
 """The keys of all screens but the chat, which a user may set as well."""

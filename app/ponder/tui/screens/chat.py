@@ -26,9 +26,9 @@ from ponder.tui.pump import Told
 from ponder.tui.screens import bindings
 from ponder.tui.screens.chat_choosing import Choosing
 from ponder.tui.screens.chat_levers import Levers
-from ponder.tui.screens.chat_looking import Looking
 from ponder.tui.screens.chat_polling import Polling
 from ponder.tui.screens.chat_receipts import Receipts
+from ponder.tui.screens.chat_searching import Searching
 from ponder.tui.screens.chat_steering import Steering
 from ponder.tui.screens.chat_tuning import TuningKeys
 from ponder.tui.widgets.composer import Composer
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     pass
 
 
-class ChatScreen(Polling, Steering, Levers, Receipts, Looking, Choosing, TuningKeys):
+class ChatScreen(Polling, Steering, Levers, Receipts, Searching, Choosing, TuningKeys):
     """Where people live."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings.CHAT

@@ -5,10 +5,13 @@ Knows widgets; changes nothing of what a model does.
 
 from __future__ import annotations
 
-from textual import on
+from textual import on, work
 
+from ponder.tui import clipboard
 from ponder.tui.screens.chat_base import ChatBase
-from ponder.tui.widgets.composer import Composer
+from ponder.tui.screens.copying import CopyScreen
+from ponder.tui.screens.outline import OutlineScreen
+from ponder.tui.widgets import answer
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.trace import Fold, TraceView
 from ponder.tui.widgets.turn import TurnView
@@ -34,7 +37,7 @@ class Looking(ChatBase):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing are not shown."""
-        if action in ("fold_mode", "read"):
+        if action in ("fold_mode", "read", "outline", "copy"):
             return bool(self.query(TraceView))
         return super().check_action(action, parameters)
 
@@ -65,10 +68,43 @@ class Looking(ChatBase):
         if (view := self.looked_at) is not None:
             view.enter()
 
-    @on(TraceView.Left)
-    def back_to_composer(self) -> None:
-        """Out of it again."""
-        self.query_one(Composer).focus()
+    @work(group="dialog", exclusive=True)
+    async def action_outline(self) -> None:
+        """Ask for a turning point, and go there."""
+        view = self.looked_at
+        if view is None:
+            return
+        at = await self.app.push_screen_wait(OutlineScreen(view))
+        if at is not None and view.is_mounted:
+            view.go(at)
+            view.take_focus()
+
+    @work(group="dialog", exclusive=True)
+    async def action_copy(self) -> None:
+        """Ask what to copy."""
+        offered = self._to_copy()
+        if not offered:
+            self.notify("There is nothing to copy yet.", markup=False, timeout=4)
+            return
+        chosen = await self.app.push_screen_wait(CopyScreen(offered))
+        if chosen is not None:
+            what, text = offered[chosen]
+            clipboard.copy(self.app, text, what)
+
+    def _to_copy(self) -> list[tuple[str, str]]:
+        """What there is to be copied of the turn that is looked at."""
+        view = self.looked_at
+        turn = next((n for n in view.ancestors if isinstance(n, TurnView)), None) if view else None
+        offered: list[tuple[str, str]] = []
+        if turn is not None and turn.trace is not None and turn.trace.answer:
+            text = turn.trace.answer
+            offered = [("the answer", text), *answer.code_blocks(text)]
+        if view is not None and view.text.strip():
+            here = view.here
+            if here is not None:
+                offered.append((f"step {here.step + 1}", view.step_text(here.step)))
+            offered.append(("the thinking", view.text))
+        return offered
 
     def action_audit(self) -> None:
         """Show what was decided on a trace, or hide it."""

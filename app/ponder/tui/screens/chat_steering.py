@@ -72,7 +72,9 @@ class Steering(ChatBase):
         at = self._turn
         if steps := passages(self._thought(at)):
             texts = [step.text for step in steps]
-            self._edit(at, "".join(texts[:-1]), texts[-1])
+            here = self.query_one(Conversation).turns[at].trace_view.here
+            step = min(here.step if here is not None else len(texts), len(texts) - 1)
+            self._edit(at, "".join(texts[:step]), texts[step])
 
     def _thought(self, at: int) -> Sequence[Span]:
         """What was thought at a place, as far as it can be gone on with: without what closed it."""

@@ -36,6 +36,18 @@ def parser(latex: bool = True) -> MarkdownIt:
     return formula.taught(made) if latex else made
 
 
+def code_blocks(text: str) -> list[tuple[str, str]]:
+    """The code blocks of an answer: what each is called, and its text."""
+    fences = [token for token in parser().parse(text) if token.type in ("fence", "code_block")]
+    return [
+        (
+            f"code block {n}" + (f", {info[0]}" if (info := fence.info.split()) else ""),
+            fence.content,
+        )
+        for n, fence in enumerate(fences, 1)
+    ]
+
+
 def prepare() -> None:
     """Import and compile what the first answer would have to wait for; on any thread."""
     from ponder.tui.widgets import document  # noqa: F401 - imported to have been imported
