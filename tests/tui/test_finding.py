@@ -50,7 +50,7 @@ async def test_the_outline_lists_turning_points_and_candidates_and_goes_there() 
         await play.ask()
         await play.press("f6")
         assert len(outline(play)) == 3
-        assert outline(play)[1].startswith("40 about token")
+        assert outline(play)[1].startswith("40 ~")
         assert outline(play)[1].endswith("Wait Wait, is that so?")
         await play.press("down", "enter")
         assert play.chatting

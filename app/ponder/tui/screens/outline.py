@@ -73,7 +73,7 @@ class OutlineScreen(ModalScreen[int]):
         view = self._view
         step = view.passages.step_at(mark.at) + 1
         narrow = self.app.size.width < 60
-        token = "" if narrow else f"  about token {view.token_at(mark.at):>6,}"
+        token = "" if narrow else f"{f'~{view.token_at(mark.at):,}':>8}"
         row = Text(f"{step:>4}{token}  ", style="dim", no_wrap=True, overflow="ellipsis")
         row.append(f"{mark.pivot.value:<14}", STYLES.get(mark.pivot, ""))
         return row.append(view.line_at(mark.at))
