@@ -16,6 +16,8 @@ _PLAIN = {
     BudgetChange.ANSWER_NOW: "the answer was asked for",
     BudgetChange.EXTEND: "more was asked for, and the context had no room for it",
     BudgetChange.WAIT: 'its next end is to become "Wait", as was asked',
+    BudgetChange.HINT: "a hint was put in",
+    BudgetChange.UNHEARD: "a hint was not put in: the thinking ended before",
     BudgetChange.BEGUN: "it began with the thinking of an earlier trace, edited",
     BudgetChange.WITHDRAWN: 'its end was withdrawn and became "Wait"',
     BudgetChange.UNTHINKING: "too little to think with: it answers at once",
@@ -79,6 +81,10 @@ def words(event: BudgetEvent) -> str:
         case BudgetChange.BEGUN, {"kept": kept, "forced": forced, "written": written}:
             ours = f", {_tokens(forced)} of ponder's" if forced else ""
             return f"{plain}: {_tokens(kept)} kept{ours}, {_tokens(written)} written by you"
+        case BudgetChange.HINT, {"tokens": tokens}:
+            return f"{plain}: {_tokens(tokens)} of yours"
+        case BudgetChange.UNHEARD, {"tokens": tokens, "room": room}:
+            return f"a hint of {_tokens(tokens)} was not put in: there is room for {room:,.0f}"
         case BudgetChange.WITHDRAWN, {"floor": floor, **rest}:
             return f"{plain}: the floor is {_tokens(floor)}{_stalled(rest)}"
         case BudgetChange.WITHDRAWN, {"asked": _}:

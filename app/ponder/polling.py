@@ -174,6 +174,16 @@ class Polling(Iterator[Event | Counted | Polled]):
         for question in self.numbers:
             self._session.runner.scheduler.wait(question)
 
+    def hint(self, text: str) -> None:
+        """Put a paragraph into the thinking of every trace, each where its next sentence ends.
+
+        Raises:
+            InputError: it holds the model's own end of thinking.
+        """
+        words = self._session.runner.protocol.paragraph(text)
+        for question in self.numbers:
+            self._session.runner.scheduler.hint(question, words)
+
     def drop(self, number: int) -> None:
         """End one trace where it stands; the others go on, and it has no vote."""
         (question,) = (asked for asked, own in self.numbers.items() if own == number)

@@ -88,6 +88,14 @@ class Stream(Iterator[Event]):
         """Withdraw its next end of thinking: it becomes "Wait"."""
         self._runner.scheduler.wait(self.question)
 
+    def hint(self, text: str) -> None:
+        """Put a paragraph into its thinking, where the next sentence ends.
+
+        Raises:
+            InputError: it holds the model's own end of thinking.
+        """
+        self._runner.scheduler.hint(self.question, self._runner.protocol.paragraph(text))
+
 
 class Runner:
     """Runs all questions over one engine; a context manager that shuts the engine down.

@@ -78,6 +78,13 @@ def test_a_wait_that_somebody_asked_for(capfd: Capture) -> None:
     replayed(capfd)
 
 
+def test_a_hint_that_somebody_put_in(capfd: Capture) -> None:
+    trace = kept(Budget(), act=lambda asked: asked.answering.stream.hint("Count again."))
+    assert trace.budget_events[0].change is BudgetChange.HINT
+    assert Author.USER in {s.author for s in trace.spans}
+    replayed(capfd)
+
+
 def test_an_answer_that_was_asked_for(capfd: Capture) -> None:
     trace = kept(Budget(), act=lambda asked: asked.answering.stream.answer_now())
     assert trace.finish is Finish.USER

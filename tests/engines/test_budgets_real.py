@@ -121,7 +121,7 @@ def keeps_its_promises(trace: Trace, protocol: ThinkProtocol, budget: Budget, n_
     assert end is not None
     assert trace.answer  # I4
     assert usage.prompt + len(trace.tokens) <= n_ctx  # I5
-    assert usage.think + usage.answer + usage.forced == len(trace.tokens)  # I6
+    assert usage.think + usage.answer + usage.forced + usage.user == len(trace.tokens)  # I6
     assert usage.forced == sum(trace.forced)
     if trace.finish is Finish.OFF:
         assert usage.think == 0
@@ -136,7 +136,8 @@ def keeps_its_promises(trace: Trace, protocol: ThinkProtocol, budget: Budget, n_
         landed = any(e.change is BudgetChange.LANDED for e in trace.budget_events)
         assert landed or usage.think == budget.cap  # exact
         cut = protocol.cut_ids
-        assert trace.tokens[usage.think : usage.think + len(cut)] == cut or budget.floor
+        over = usage.think + usage.user
+        assert trace.tokens[over : over + len(cut)] == cut or budget.floor
     elif trace.finish is Finish.CLOSED and not trace.forced[at]:
         assert not budget.floor or usage.think >= budget.floor
 
@@ -242,6 +243,27 @@ def test_a_wait_withdraws_the_next_end_and_no_other(builtin: Path, dialect: Dial
     assert [e.change for e in events] == [BudgetChange.WAIT, BudgetChange.WITHDRAWN]
     assert [e.at for e in events] == [events[0].at, at]
     assert events[0].at <= at
+
+
+def test_a_hint_is_read_by_the_model_and_costs_none_of_its_budget(
+    builtin: Path, dialect: Dialect
+) -> None:
+    plain, _ = alone(builtin, dialect, WORDS[0], Budget(cap=120), DRAWN)
+    engine = LlamaEngine(builtin, LlamaConfig(n_ctx=1024, threads=2, slice_size=512))
+    protocol = resolve(dialect, engine.vocab)
+    with Runner(engine, protocol) as runner:
+        stream = runner.submit(asked(engine, WORDS[0]), Budget(cap=120), DRAWN)
+        stream.hint("Let me count every letter again.")
+        told = list(stream)
+    assert isinstance(told[-1], Finished)
+    trace = told[-1].trace
+    keeps_its_promises(trace, protocol, Budget(cap=120), engine.n_ctx)
+    (event,) = [e for e in trace.budget_events if e.change is BudgetChange.HINT]
+    at, words = event.position or 0, int(event.figures["tokens"])
+    assert trace.tokens[:at] == plain.tokens[:at]
+    assert "Let me count every letter again." in trace.thought
+    assert trace.user == tuple(at <= n < at + words for n in range(len(trace.tokens)))
+    assert (trace.budget, trace.usage.user) == (120, words)
 
 
 def test_a_floor_at_its_cap_is_both(tiny: LlamaEngine, protocol: ThinkProtocol) -> None:

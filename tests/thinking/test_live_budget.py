@@ -1,4 +1,4 @@
-"""A budget that is changed while its question runs: answer now, think longer, wait.
+"""A thinking that is acted on while it runs: answer now, think longer, wait, a hint.
 
 The promises of test_invariants.py hold whatever notes are left, for whom and when; and what
 is told of a change is what happened.
@@ -28,16 +28,22 @@ from adversary import (
 from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Script
 from ponder.events import Closed, Event, Finished, Rebudgeted, Started
+from ponder.thinking import landing
 from ponder.thinking.live import Request
 from ponder.thinking.policies import STALLED
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
-from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace
+from ponder.types import AnswerEnd, Author, Budget, BudgetChange, Finish, Sampling, Trace
 from scripted import LABELLED, SPELLED, TAGGED
 
 ANSWER_NOW, EXTEND = BudgetChange.ANSWER_NOW, BudgetChange.EXTEND
 WAIT, WITHDRAWN = BudgetChange.WAIT, BudgetChange.WITHDRAWN
+HINT, UNHEARD = BudgetChange.HINT, BudgetChange.UNHEARD
 END, EOS = TOKEN["</think>"], TOKEN["<eos>"]
+
+
+def hint(text: str) -> tuple[int, ...]:
+    return resolve(TAGGED, VOCAB).paragraph(text)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Note:
                 scheduler.answer_now(self.question)
             case BudgetChange.EXTEND:
                 scheduler.extend(self.question, self.tokens)
+            case BudgetChange.HINT:
+                scheduler.hint(self.question, hint("h" * self.tokens))
             case _:
                 scheduler.wait(self.question)
 
@@ -158,7 +166,7 @@ def for_ever(tokens: Sequence[int], prompt: int, seed: int) -> int:
     adversaries,
     st.sampled_from(DIALECTS),
     st.lists(st.tuples(budgets, prompts), min_size=1, max_size=3),
-    notes(ANSWER_NOW, EXTEND, WAIT, questions=3),
+    notes(ANSWER_NOW, EXTEND, WAIT, HINT, questions=3),
     st.integers(1, 3),
     st.integers(1, 5),
     st.booleans(),
@@ -182,6 +190,20 @@ def test_whatever_notes_are_left_every_promise_is_kept(
         granted = [e.tokens for e in trace.budget_events if e.change is EXTEND]
         wished = [n.tokens for n in left if n.change is EXTEND and n.question == question]
         assert sum(granted) <= sum(max(0, tokens) for tokens in wished)
+        hints_are_accounted_for(trace, left, question)
+
+
+def hints_are_accounted_for(trace: Trace, left: Sequence[Note], question: int) -> None:
+    """What somebody said stands where it is told to stand, and nobody else pays for it."""
+    heard = [e for e in trace.budget_events if e.change is HINT]
+    assert trace.usage.user == sum(e.figures["tokens"] for e in heard)
+    for event in heard:
+        at = event.position or 0
+        assert all(trace.user[at : at + int(event.figures["tokens"])])
+        said = b"".join(VOCAB.piece(token) for token in trace.tokens[:at])
+        assert landing.ends(said[-landing.TAIL :], VOCAB.piece(trace.tokens[at - 1]))
+    asked = sum(n.change is HINT and n.question == question for n in left)
+    assert len(heard) + changes(trace).count(UNHEARD) <= asked
 
 
 def tells_what_happened(
@@ -304,6 +326,72 @@ def _steps_until_closed(adversary: Adversary, dialect: Dialect, budget: Budget) 
         events += drive(engine, scheduler, 1)
         steps += 1
     return steps
+
+
+def sentences(tokens: Sequence[int], prompt: int, _seed: int) -> int:
+    """A model that says the same sentence for ever."""
+    return ord("xxxx."[(len(tokens) - prompt) % 5])
+
+
+def test_a_hint_goes_in_at_the_next_end_of_a_sentence_and_costs_no_thought() -> None:
+    for burst in (1, 4):
+        engine = ReplayEngine(VOCAB, sentences, n_ctx=400, burst=burst)
+        protocol = resolve(TAGGED, VOCAB)
+        scheduler = Scheduler(engine, protocol)
+        budget = Budget(cap=30, max_answer=20, landing=False)
+        scheduler.submit(Request(0, (256, 120), budget, Sampling()))
+        events = drive(engine, scheduler, 2)
+        scheduler.hint(0, hint("try 7"))
+        events += drive(engine, scheduler)
+        trace = trace_in(events)
+        keeps_its_promises(trace, protocol, budget)
+        (event,) = trace.budget_events[:1]
+        assert (event.change, event.figures) == (HINT, {"tokens": 9})
+        begin, words, rest = trace.thought.partition("\n\ntry 7\n\n")
+        assert words
+        assert begin.endswith("xxxx.")
+        assert len(begin) <= 10
+        assert rest
+        assert (trace.usage.think, trace.usage.user, trace.budget) == (30, 9, 30)
+        spoken = [span for span in trace.spans if span.author is Author.USER]
+        assert [span.text for span in spoken] == ["\n\ntry 7\n\n"]
+
+
+def test_hints_for_one_place_go_in_together() -> None:
+    engine = ReplayEngine(VOCAB, sentences, n_ctx=400)
+    scheduler = Scheduler(engine, resolve(TAGGED, VOCAB))
+    scheduler.submit(Request(0, (256, 120), Budget(cap=30, max_answer=20), Sampling()))
+    events = drive(engine, scheduler, 2)
+    scheduler.hint(0, hint("one"))
+    scheduler.hint(0, hint("two"))
+    trace = trace_in([*events, *drive(engine, scheduler)])
+    assert "\n\none\n\ntwo\n\n" in trace.thought
+
+
+def test_a_hint_for_which_there_is_no_room_is_refused() -> None:
+    engine = ReplayEngine(VOCAB, sentences, n_ctx=400)
+    scheduler = Scheduler(engine, resolve(TAGGED, VOCAB))
+    scheduler.submit(Request(0, (256, 120), Budget(cap=30, max_answer=20), Sampling()))
+    events = drive(engine, scheduler, 2)
+    scheduler.hint(0, hint("h" * 390))
+    trace = trace_in([*events, *drive(engine, scheduler)])
+    assert changes(trace)[0] is UNHEARD
+    assert "room" in trace.budget_events[0].figures
+    assert (trace.usage.user, trace.usage.think) == (0, 30)
+
+
+def test_a_hint_that_comes_after_the_last_sentence_is_told_to_be_unheard() -> None:
+    trace, _ = ask(ends_after(50), Budget(), Note(HINT, 3, tokens=5))
+    assert changes(trace) == [UNHEARD]
+    assert trace.usage.user == 0
+    assert trace.finish is Finish.CLOSED
+
+
+def test_where_nobody_set_a_budget_a_hint_takes_its_room_from_the_thinking() -> None:
+    trace, _ = ask(sentences, Budget(landing=False), Note(HINT, 3, tokens=50))
+    assert changes(trace)[0] is HINT
+    assert trace.usage.user == 54
+    assert trace.finish is Finish.CONTEXT
 
 
 # -- one at a time --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ponder.thinking.effort import Wish
 from ponder.tui.screens.budget import BudgetScreen
 from ponder.tui.screens.chat import ChatScreen
 from ponder.tui.widgets.trace_text import TraceText
-from ponder.types import BudgetChange, Finish, Trace
+from ponder.types import Author, BudgetChange, Finish, Trace
 from scripted import PLAIN
 from tui.play import Play, painted, playing, shown
 from tui.stage import ANSWER, SECOND, THOUGHT, Opener, staged
@@ -193,6 +193,31 @@ async def test_an_answer_that_ponder_led_to_has_its_words_marked(
         assert forced.styles.text_style.italic
 
 
+async def test_a_hint_goes_into_the_thinking_as_the_words_of_its_author() -> None:
+    opener = Opener(hold_at=20)
+    async with playing(staged(opener), opener) as play:
+        await play.ask_and_hold()
+        await play.press("f9")
+        await play.press(*"Try x", "enter")
+        assert isinstance(play.app.screen, ChatScreen)
+        play.engine.let_go()
+        await play.idle()
+        trace = trace_of(play)
+        assert [s.text.strip() for s in trace.spans if s.author is Author.USER] == ["Try x"]
+        assert "Try x" in play.turn.trace_view.text
+        assert trace.answer == ANSWER.strip()
+
+
+async def test_a_hint_that_nobody_writes_changes_nothing() -> None:
+    opener = Opener(hold_at=20)
+    async with playing(staged(opener), opener) as play:
+        await play.ask_and_hold()
+        await play.press("f9", "escape")
+        play.engine.let_go()
+        await play.idle()
+        assert trace_of(play).budget_events == ()
+
+
 # -- offered only while they do something ------------------------------------------------------
 
 
@@ -220,7 +245,7 @@ async def test_levers_that_are_not_offered_do_nothing() -> None:
     async with playing(staged(opener), opener) as play:
         await play.press("f2", "f3", "f4", "escape", "ctrl+t")
         await play.ask()
-        await play.press("f2", "f3", "f4", "escape")
+        await play.press("f2", "f3", "f4", "f9", "escape")
         trace = trace_of(play)
         assert trace.budget_events == ()
         assert trace.finish is Finish.CLOSED

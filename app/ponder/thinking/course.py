@@ -14,7 +14,7 @@ from ponder.thinking.parser import Edge
 from ponder.thinking.policies import Close, Extend, decide
 from ponder.thinking.probing import Looked, Probes
 from ponder.thinking.protocol import ThinkProtocol
-from ponder.thinking.retracing import Act, Again, AnswerNow, Lead, More
+from ponder.thinking.retracing import Act, Again, AnswerNow, Lead, More, Say
 from ponder.thinking.scribe import Scribe
 from ponder.types import AnswerEnd, Author, BudgetChange, Chunk, Figures, Finish
 
@@ -34,6 +34,7 @@ class Course:
         self._scribe = scribe
         self._pace = pace
         self._probes = probes
+        self._break = protocol.words("\n\n")
 
     def quota(self, live: Live) -> int:
         """Tokens that may come before something has to be decided."""
@@ -113,6 +114,37 @@ class Course:
         live.waits += 1
         self._scribe.rebudget(live, BudgetChange.WAIT)
 
+    def hint(self, live: Live, words: tuple[int, ...]) -> None:
+        """Put words of a person in where the next sentence ends, if there is room beside its
+        budget and the answer's reserve."""
+        words = words if live.hinted else self._break + words
+        think = self._scribe.thinking(live)
+        room = live.room_for_words(self._protocol, think)
+        if room < len(words):
+            self._scribe.grow(live, len(words) - room)
+            room = live.room_for_words(self._protocol, think)
+        if room < len(words):
+            self._unheard(live, len(words), room)
+        else:
+            live.hinted += words
+
+    def _say(self, live: Live, words: tuple[int, ...], rest: int = 0) -> bool:
+        """Put words of a person in; true if they are there."""
+        live.hinted = ()
+        room = live.room(self._protocol) - 1
+        if room < len(words):
+            self._unheard(live, len(words), room)
+            return False
+        self._scribe.rebudget(live, BudgetChange.HINT, figures={"tokens": len(words)})
+        self._scribe.force(live, words, Author.USER, rest=rest)
+        return True
+
+    def _unheard(self, live: Live, tokens: int, room: int | None = None) -> None:
+        figures: dict[str, float] = {"tokens": tokens}
+        if room is not None:
+            figures["room"] = max(0, room)
+        self._scribe.rebudget(live, BudgetChange.UNHEARD, figures=figures)
+
     def befall(self, live: Live, act: Act, now: float) -> None:
         """Have happen to a trace what happened to one like it at this token."""
         match act:
@@ -122,6 +154,11 @@ class Course:
                 self.extend(live, tokens)
             case Again() if live.finish is None:
                 self.wait(live)
+            case Say(words) if live.finish is None:
+                self._scribe.grow(
+                    live, len(words) - live.slack(self._protocol, self._scribe.thinking(live))
+                )
+                self._say(live, words)
             case Close() if live.finish is None:
                 live.verdict = act
                 self.review(live, now)
@@ -176,6 +213,9 @@ class Course:
         self._scribe.force(live, self._protocol.cut_ids, Author.CLOSING, rest=rest)
 
     def _close(self, live: Live, finish: Finish, now: float) -> None:
+        if live.hinted:
+            self._unheard(live, len(live.hinted))
+            live.hinted = ()
         self._scribe.close(live, finish, now)
         self._pace.update(live)
 
@@ -200,7 +240,14 @@ class Course:
             return False
         if live.watched and (think + 1) % LOOP_CHECK == 0:
             live.watch.read(live.tokens[len(live.watch) :])
-        return self.review(live, now, rest=rest, boundary=self._boundary(live, piece))
+        boundary = self._boundary(live, piece)
+        if self.review(live, now, rest=rest, boundary=boundary):
+            return True
+        if not (boundary and live.hinted):
+            return False
+        # A paragraph of its own.
+        began = len(self._break) if live.tail.endswith(b"\n") else 0
+        return self._say(live, live.hinted[began:], rest)
 
     def _answered(self, live: Live, token: int, piece: bytes, rest: int, now: float) -> bool:
         """Take a token of the answer; true if what follows it in its chunk is void."""

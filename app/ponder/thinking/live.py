@@ -227,6 +227,8 @@ class Live:
     answer_now: bool = False
     waits: int = 0
     """So many of the next ends are to be withdrawn, because somebody asked for it."""
+    hinted: tuple[int, ...] = ()
+    """Words of a person that go in where the next sentence ends."""
     budget_events: list[BudgetEvent] = field(default_factory=list)
     stalled: int = 0
     """Extensions in a row with no thought between them."""
@@ -324,9 +326,16 @@ class Live:
         return self.lease - self.used() - ending - self.plan.reserve
 
     def slack(self, protocol: ThinkProtocol, think: int) -> int:
-        """Room that neither the rest of its budget nor the waits asked for will need."""
+        """Room that neither the rest of its budget nor what was asked for will need."""
         waits = self.waits * len(protocol.wait_ids)
-        return self.room(protocol) - (self.cap - think) - waits
+        return self.room(protocol) - (self.cap - think) - waits - len(self.hinted)
+
+    def room_for_words(self, protocol: ThinkProtocol, think: int) -> int:
+        """Room for words of a person. A budget gives none of its own up; where nobody set one,
+        they take it from the thinking."""
+        if self.plan.limited_by == "context" and not self.extra:
+            return self.room(protocol) - len(self.hinted) - 1
+        return self.slack(protocol, think)
 
     def answer_left(self, protocol: ThinkProtocol, answered: int) -> int:
         """Answer tokens until the last resort must begin, if it is needed."""

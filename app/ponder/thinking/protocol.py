@@ -91,6 +91,10 @@ class ThinkProtocol:
             )
         return tuple(self.vocab.encode(text, special=False)) if text else ()
 
+    def paragraph(self, text: str) -> tuple[int, ...]:
+        """The same as a paragraph; what stands before it ends a line."""
+        return self.words(f"{text.strip()}\n\n")
+
     def lead(self, boxed: bool) -> tuple[int, ...]:
         """What leads a model to an answer that it would not give."""
         return self.lead_boxed_ids if boxed else self.lead_ids

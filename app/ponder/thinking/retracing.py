@@ -45,7 +45,14 @@ class End:
     answer: AnswerEnd
 
 
-Act = AnswerNow | More | Again | Close | Lead | End
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Words of a person are put in."""
+
+    words: tuple[int, ...]
+
+
+Act = AnswerNow | More | Again | Say | Close | Lead | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,9 @@ def interventions(trace: Trace, budget: Budget) -> tuple[Intervention, ...]:
                 act = More(event.tokens)
             case BudgetChange.WAIT:
                 act = Again()
+            case BudgetChange.HINT:
+                begin = event.position or 0
+                act = Say(trace.tokens[begin : begin + int(event.figures["tokens"])])
             case BudgetChange.LED if "seconds_left" in event.figures:
                 act = Lead()
             case BudgetChange.LANDED if "seconds_left" not in event.figures:

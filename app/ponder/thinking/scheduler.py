@@ -9,8 +9,8 @@ comes, and nothing is ever decoded past the context.
 A deadline is kept by the same clock that every step is measured by. What is learned from steps
 and traces goes into `Learned`, which outlives the scheduler.
 
-Other threads may call `share`, `submit`, `cancel`, `drop`, `answer_now`, `extend` and `wait`: they
-only leave a note that the next `schedule` reads.
+Other threads may call `share`, `submit`, `cancel`, `drop` and what changes a thinking (`answer_now`
+and those after it): they only leave a note that the next `schedule` reads.
 """
 
 from __future__ import annotations
@@ -152,6 +152,10 @@ class Scheduler:
     def wait(self, question: int) -> None:
         """Withdraw the next end of its thinking: it becomes "Wait". Each call asks for one."""
         self._ask(question, self._traces.course.wait)
+
+    def hint(self, question: int, words: tuple[int, ...]) -> None:
+        """Put words of a person into its thinking, where the next sentence ends."""
+        self._ask(question, lambda live: self._traces.course.hint(live, words))
 
     def _ask(self, question: int, act: Callable[[Live], None]) -> None:
         """Leave a note about the thinking of a question, for as soon as it runs."""

@@ -30,7 +30,7 @@ from ponder.types import (
 )
 
 _ACCOUNTS = {Author.MODEL: Account.THINK, Author.USER: Account.USER}
-"""Where what a thought begins with is charged; all else in it is ponder's."""
+"""Where what stands in a thought is charged; all else in it is ponder's."""
 
 
 class Scribe:
@@ -169,9 +169,12 @@ class Scribe:
         self._hands.feed(live.seq, ids, replace_pending=drop + rest == 1)
         self.forcings += 1
         for token in ids:
-            self.book(live, token, Account.FORCED)
+            self.book(live, token, _ACCOUNTS.get(author, Account.FORCED))
             if self.read(live, token, self._protocol.vocab.piece(token), author) is Edge.CLOSED:
                 author = Author.LEAD_IN
+        if author is Author.USER:
+            # Read to its end: what follows is the model's.
+            self.tell(live, live.parser.flush())
 
     def lead(self, live: Live, drop: int, rest: int) -> None:
         """No answer came: lead the model to one, with what was set aside for it."""
@@ -200,7 +203,7 @@ class Scribe:
     ) -> None:
         """A change of the budget, or a decision on it."""
         # What may turn out to be an end is not thought yet: it can still be withdrawn.
-        at = self.thinking(live) - live.parser.held
+        at = self.thinking(live) - (live.parser.held if live.parser.inside else 0)
         event = BudgetEvent(change, at, granted, figures or {}, len(live.tokens))
         live.budget_events.append(event)
         self._events.append(Rebudgeted(live.request.id, event, live.cap))

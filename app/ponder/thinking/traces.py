@@ -175,6 +175,7 @@ class Traces:
             len(tokens) < live.quota
             and self.now < live.heed
             and live.last_resort is None
+            and not live.hinted
             and not self._protocol.end_text
             and self._protocol.marks.isdisjoint(tokens)
         ):

@@ -29,6 +29,10 @@ CHAT: list[BindingType] = [
         tooltip='When it wants to stop thinking, it is told "Wait" instead',
     ),
     Binding(
+        "f9", "hint", "Hint", id="hint", show=False, priority=True,
+        tooltip="Put a line of yours into the thinking, where its next sentence ends",
+    ),
+    Binding(
         "ctrl+t", "fold", "Fold", id="fold", priority=True,
         tooltip="Fold or unfold the last thinking",
     ),

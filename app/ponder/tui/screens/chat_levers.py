@@ -1,8 +1,12 @@
-"""The levers of a question that runs: stop, answer now, more, Wait. Knows the stream, no widget
-but the conversation."""
+"""The levers of a question that runs: stop, answer now, more, Wait, a hint. Knows the stream, no
+widget but the conversation."""
 
 from __future__ import annotations
 
+from textual import work
+
+from ponder.errors import PonderError
+from ponder.tui.screens.asking import AskScreen
 from ponder.tui.screens.chat_base import ChatBase
 from ponder.tui.widgets.conversation import Conversation
 from ponder.tui.widgets.turn import TurnView
@@ -25,7 +29,7 @@ class Levers(ChatBase):
         if action == "stop":
             waits = bool(self.queued) or self.instead_of is not None
             return self.dialogue.running is not None or waits
-        if action in ("answer_now", "extend", "wait"):
+        if action in ("answer_now", "extend", "wait", "hint"):
             return self.thinking
         if action in ("fold", "audit"):
             return bool(self.query(TurnView))
@@ -56,3 +60,20 @@ class Levers(ChatBase):
         """Have it think again before it stops."""
         if self.dialogue.running is not None:
             self.dialogue.running.answering.stream.wait()
+
+    @work(group="dialog", exclusive=True)
+    async def action_hint(self) -> None:
+        """Put words of somebody into the thinking."""
+        asked = self.dialogue.running
+        if asked is None:
+            return
+        hint = await self.app.push_screen_wait(AskScreen("A hint, for its next sentence's end", ""))
+        if hint is None:
+            return
+        if asked is not self.dialogue.running or not self.thinking:
+            self.notify("The thinking was over before your hint.", markup=False)
+            return
+        try:
+            asked.answering.stream.hint(hint)
+        except PonderError as error:
+            self.tell(error)
