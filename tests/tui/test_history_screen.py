@@ -99,7 +99,7 @@ async def test_a_search_looks_into_questions_thinking_and_answers() -> None:
         (three,) = await found(play, "BASALT", 1)
         assert "answer: It is basalt." in three
         await found(play, "marble", 0)
-        assert "Nothing found." in painted(play.app)
+        await play.until(lambda: "Nothing found." in painted(play.app))
         await found(play, "", 3)
 
 

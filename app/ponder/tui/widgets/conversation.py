@@ -82,12 +82,14 @@ class Conversation(VerticalScroll):
 
     async def restore(self, views: Sequence[TurnView], turns: Sequence[Turn]) -> None:
         """Show turns of the past, and nothing else."""
-        await self.clear()
-        if views:
-            await self.add(*views)
-        for view, turn in zip(views, turns, strict=True):
-            await view.restore(turn.spans, turn.trace, turn.error)
-        self.anchor()
+        # Laid out once, at the end: each layout looks at every turn there is.
+        with self.app.batch_update():
+            await self.clear()
+            if views:
+                await self.add(*views)
+            for view, turn in zip(views, turns, strict=True):
+                await view.restore(turn.spans, turn.trace, turn.error)
+            self.anchor()
 
     def look_at(self, view: TurnView) -> None:
         """Show a turn from its question on, and stay there."""
