@@ -18,6 +18,8 @@ _PLAIN = {
     BudgetChange.WAIT: 'its next end is to become "Wait", as was asked',
     BudgetChange.HINT: "a hint was put in",
     BudgetChange.UNHEARD: "a hint was not put in: the thinking ended before",
+    BudgetChange.HELD: "it stood still, as was asked",
+    BudgetChange.WENT_ON: "it went on, as was asked",
     BudgetChange.BEGUN: "it began with the thinking of an earlier trace, edited",
     BudgetChange.WITHDRAWN: 'its end was withdrawn and became "Wait"',
     BudgetChange.UNTHINKING: "too little to think with: it answers at once",

@@ -174,6 +174,18 @@ class Polling(Iterator[Event | Counted | Polled]):
         for question in self.numbers:
             self._session.runner.scheduler.wait(question)
 
+    def hold(self) -> None:
+        """Have every trace stand still, with all that it has."""
+        for question in self.numbers:
+            self._session.runner.scheduler.hold(question)
+        self._session.runner.wake()
+
+    def go_on(self) -> None:
+        """Have every trace go on, after they have stood still."""
+        for question in self.numbers:
+            self._session.runner.scheduler.go_on(question)
+        self._session.runner.wake()
+
     def hint(self, text: str) -> None:
         """Put a paragraph into the thinking of every trace, each where its next sentence ends.
 

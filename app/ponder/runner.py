@@ -79,14 +79,27 @@ class Stream(Iterator[Event]):
     def answer_now(self) -> None:
         """End its thinking; the answer follows."""
         self._runner.scheduler.answer_now(self.question)
+        self._runner.wake()
 
     def extend(self, tokens: int) -> None:
         """Grant it more thinking."""
         self._runner.scheduler.extend(self.question, tokens)
+        self._runner.wake()
 
     def wait(self) -> None:
         """Withdraw its next end of thinking: it becomes "Wait"."""
         self._runner.scheduler.wait(self.question)
+        self._runner.wake()
+
+    def hold(self) -> None:
+        """Have it stand still, with all that it has; other questions go on."""
+        self._runner.scheduler.hold(self.question)
+        self._runner.wake()
+
+    def go_on(self) -> None:
+        """Have it go on, after it has stood still."""
+        self._runner.scheduler.go_on(self.question)
+        self._runner.wake()
 
     def hint(self, text: str) -> None:
         """Put a paragraph into its thinking, where the next sentence ends.
@@ -95,6 +108,7 @@ class Stream(Iterator[Event]):
             InputError: it holds the model's own end of thinking.
         """
         self._runner.scheduler.hint(self.question, self._runner.protocol.paragraph(text))
+        self._runner.wake()
 
 
 class Runner:
@@ -196,6 +210,10 @@ class Runner:
         """End a question where it stands."""
         self.scheduler.cancel(question)
         self.engine.interrupt()
+        self._work.set()
+
+    def wake(self) -> None:
+        """See that notes are read, though nothing may be decoded just now."""
         self._work.set()
 
     def close(self) -> None:

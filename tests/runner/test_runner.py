@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -12,15 +13,16 @@ import pytest
 
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, Script, transcript
 from ponder.errors import BudgetError, EngineError, PonderError, PromptTooLong
-from ponder.events import Closed, Event, Finished, Started, Text
+from ponder.events import Closed, Event, Finished, Rebudgeted, Started, Text
 from ponder.runner import Runner, Stream
 from ponder.thinking.protocol import resolve
-from ponder.types import AnswerEnd, Budget, Chunk, Finish, Sampling, Seq, Trace
+from ponder.types import AnswerEnd, Budget, BudgetChange, Chunk, Finish, Sampling, Seq, Trace
 from scripted import TAGGED, TAGS
 
 VOCAB = ByteVocabulary(TAGS)
 EOS, END = 257, VOCAB.encode("</think>", special=True)[0]
 T = TypeVar("T")
+Kind = TypeVar("Kind", bound=Event)
 GUARD = 20.0
 """Seconds after which a test that hangs is ended; nothing here is measured."""
 
@@ -111,9 +113,9 @@ def trace(stream: Iterable[Event]) -> Trace:
     return last.trace
 
 
-def until(stream: Stream, kind: type[Event]) -> None:
+def until(stream: Stream, kind: type[Kind]) -> Kind:
     """Read on to the first event of a kind."""
-    within(lambda: next(event for event in stream if isinstance(event, kind)))
+    return within(lambda: next(event for event in stream if isinstance(event, kind)))
 
 
 # -- streams --------------------------------------------------------------------------------
@@ -243,6 +245,55 @@ def test_more_thinking_can_be_granted_while_it_thinks() -> None:
         engine.gate.set()
         told = trace(stream)
         assert (told.usage.think, told.budget, told.finish) == (50, 50, Finish.CAP)
+
+
+def test_it_stands_still_while_others_go_on_and_goes_on_as_if_it_had_not() -> None:
+    def some(runner: Runner) -> Stream:
+        return ask(runner, budget=Budget(cap=500, max_answer=10))
+
+    with running(ReplayEngine(VOCAB, endless, n_ctx=2000, n_seqs=2)) as runner:
+        plain = trace(some(runner))
+        stream = some(runner)
+        stream.hold()
+        told = until(stream, Rebudgeted)
+        assert told.decision.change is BudgetChange.HELD
+        assert trace(some(runner)).tokens == plain.tokens
+        assert not stream.ready()
+        stream.go_on()
+        rest = events(stream)
+        assert isinstance(rest[-1], Finished)
+        held = rest[-1].trace
+        assert held.tokens == plain.tokens
+        assert [e.change for e in held.budget_events] == [BudgetChange.HELD, BudgetChange.WENT_ON]
+
+
+def test_what_stands_still_can_be_cancelled() -> None:
+    with running(ReplayEngine(VOCAB, endless, n_ctx=10**9)) as runner:
+        stream = ask(runner)
+        stream.hold()
+        until(stream, Rebudgeted)
+        stream.cancel()
+        assert trace(stream).answer_end is AnswerEnd.CANCELLED
+
+
+def test_a_deadline_goes_on_counting_while_it_stands_still() -> None:
+    late = 0.0
+    engine = ReplayEngine(VOCAB, endless, n_ctx=10**6)
+    with Runner(engine, resolve(TAGGED, VOCAB), now=lambda: time.monotonic() + late) as runner:
+        stream = ask(runner, budget=Budget(within=1000.0))
+        until(stream, Text)
+        stream.hold()
+        while True:
+            told = until(stream, Rebudgeted)
+            if told.decision.change is BudgetChange.HELD:
+                break
+        assert 0 < told.decision.figures["seconds_left"] <= 1000
+        late = 2000.0
+        stream.go_on()
+        ended = trace(stream)
+        (on,) = [e for e in ended.budget_events if e.change is BudgetChange.WENT_ON]
+        assert on.figures["seconds_left"] < 0
+        assert ended.finish is Finish.DEADLINE
 
 
 # -- failing --------------------------------------------------------------------------------

@@ -208,6 +208,34 @@ async def test_a_hint_goes_into_the_thinking_as_the_words_of_its_author() -> Non
         assert trace.answer == ANSWER.strip()
 
 
+async def test_a_pause_is_shown_until_it_goes_on() -> None:
+    opener = Opener(hold_at=20)
+    async with playing(staged(opener), opener) as play:
+        await play.ask_and_hold()
+        await play.press("f8")
+        play.engine.let_go(4)
+        await play.until(lambda: "paused" in play.heading)
+        play.engine.let_go()
+        await play.press("f8")
+        await play.idle()
+        trace = trace_of(play)
+        assert [e.change for e in trace.budget_events] == [BudgetChange.HELD, BudgetChange.WENT_ON]
+        assert trace.thought.strip() == THOUGHT
+        assert "paused" not in play.heading
+
+
+async def test_what_is_paused_can_be_stopped() -> None:
+    opener = Opener(hold_at=20)
+    async with playing(staged(opener), opener) as play:
+        await play.ask_and_hold()
+        await play.press("f8")
+        play.engine.let_go()
+        await play.until(lambda: "paused" in play.heading)
+        await play.press("escape")
+        await play.idle()
+        assert trace_of(play).finish is Finish.CANCELLED
+
+
 async def test_a_hint_that_nobody_writes_changes_nothing() -> None:
     opener = Opener(hold_at=20)
     async with playing(staged(opener), opener) as play:
@@ -245,7 +273,7 @@ async def test_levers_that_are_not_offered_do_nothing() -> None:
     async with playing(staged(opener), opener) as play:
         await play.press("f2", "f3", "f4", "escape", "ctrl+t")
         await play.ask()
-        await play.press("f2", "f3", "f4", "f9", "escape")
+        await play.press("f2", "f3", "f4", "f8", "f9", "escape")
         trace = trace_of(play)
         assert trace.budget_events == ()
         assert trace.finish is Finish.CLOSED

@@ -271,6 +271,8 @@ class Live:
     """Tokens that looks at it took. Whoever pays for its thinking pays for them."""
     owing: int = 0
     """Tokens that a look which runs may still take, and those of the thought that wait for it."""
+    held: bool = False
+    """Whether somebody has it stand still."""
     paused: bool = False
     """Whether others of the pool think in its place."""
     befallen: int = 0

@@ -157,6 +157,14 @@ class Scheduler:
         """Put words of a person into its thinking, where the next sentence ends."""
         self._ask(question, lambda live: self._traces.course.hint(live, words))
 
+    def hold(self, question: int) -> None:
+        """Have it stand still; others go on."""
+        self._notes.append(lambda: self._traces.hold(question, still=True))
+
+    def go_on(self, question: int) -> None:
+        """Have it go on, after it has stood still."""
+        self._notes.append(lambda: self._traces.hold(question, still=False))
+
     def _ask(self, question: int, act: Callable[[Live], None]) -> None:
         """Leave a note about the thinking of a question, for as soon as it runs."""
         self._notes.append(lambda: self._traces.ask(question, act))

@@ -114,6 +114,23 @@ class Traces:
         elif self.sharing.waits(question):
             self._later.setdefault(question, []).append(lambda: self.ask(question, act))
 
+    def hold(self, question: int, still: bool) -> None:
+        """Have a question stand still, thinking or answering, or go on; a deadline waits for
+        nobody. One in the queue stands still as soon as it begins."""
+        live = self.live.get(question)
+        if live is not None and live.held is not still:
+            self.scribe.settle(live)
+            live.held = still
+            left = {} if live.deadline == math.inf else {"seconds_left": live.deadline - self.now}
+            change = BudgetChange.HELD if still else BudgetChange.WENT_ON
+            self.scribe.rebudget(live, change, figures=left)
+            self.regrant(live)
+            if not still and live.finish is None:
+                self.course.review(live, self.now)
+                self.regrant(live)
+        elif self.sharing.waits(question):
+            self._later.setdefault(question, []).append(lambda: self.hold(question, still))
+
     # -- it begins ----------------------------------------------------------------------
 
     def _admit(self, waiting: Waiting, planned: Plan) -> bool:
@@ -200,6 +217,9 @@ class Traces:
         """Work out how many tokens may come, and until when, before something is decided."""
         self.pace.update(live)
         if self.probes.runs(live):
+            return
+        if live.held:
+            self.grants.pop(live.seq, None)
             return
         if live.awaits_share(self.scribe.thinking(live)):
             self.grants.pop(live.seq, None)

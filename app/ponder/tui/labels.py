@@ -35,6 +35,8 @@ class Standing:
     budget: int | None = None
     waits: int = 0
     """"Wait"s that were asked for and have not come yet."""
+    held: bool = False
+    """Whether somebody has it stand still."""
     finish: Finish | None = None
     read: int = 0
     prompt: int = 0
@@ -65,6 +67,8 @@ def fitting(parts: list[tuple[str, int]], width: int) -> str:
 
 def _running(standing: Standing) -> list[tuple[str, int]]:
     """Parts of the line while it thinks, each with its weight."""
+    if standing.held:
+        return [("paused", 9), (used(standing.think, standing.budget), 8)]
     if standing.phase is Phase.WAITING:
         return [("waiting for its turn", 9)]
     if standing.phase is Phase.READING:
@@ -84,7 +88,8 @@ def _over(standing: Standing) -> list[tuple[str, int]]:
         return [("this model does not think", 9)]
     if finish is Finish.OFF:
         return [("no thinking", 9), (finish.value, 8)]
-    parts = [("thought", 9), (f"{used(standing.think, standing.budget)} tokens", 6)]
+    parts = [("paused", 9)] if standing.held else []
+    parts += [("thought", 9), (f"{used(standing.think, standing.budget)} tokens", 6)]
     if standing.seconds:
         parts.append((f"in {duration(standing.seconds)}", 5))
     return [*parts, (finish.value, 8)]

@@ -29,6 +29,10 @@ CHAT: list[BindingType] = [
         tooltip='When it wants to stop thinking, it is told "Wait" instead',
     ),
     Binding(
+        "f8", "hold", "Pause", id="pause", show=False, priority=True,
+        tooltip="Have it stand still, or go on; a deadline goes on counting",
+    ),
+    Binding(
         "f9", "hint", "Hint", id="hint", show=False, priority=True,
         tooltip="Put a line of yours into the thinking, where its next sentence ends",
     ),

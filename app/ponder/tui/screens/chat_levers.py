@@ -1,5 +1,5 @@
-"""The levers of a question that runs: stop, answer now, more, Wait, a hint. Knows the stream, no
-widget but the conversation."""
+"""The levers of a question that runs: stop, answer now, more, Wait, a pause, a hint. Knows the
+stream, no widget but the conversation and its traces."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ponder.errors import PonderError
 from ponder.tui.screens.asking import AskScreen
 from ponder.tui.screens.chat_base import ChatBase
 from ponder.tui.widgets.conversation import Conversation
+from ponder.tui.widgets.trace import TraceView
 from ponder.tui.widgets.turn import TurnView
 
 
@@ -29,6 +30,8 @@ class Levers(ChatBase):
         if action == "stop":
             waits = bool(self.queued) or self.instead_of is not None
             return self.dialogue.running is not None or waits
+        if action == "hold":
+            return self.dialogue.running is not None
         if action in ("answer_now", "extend", "wait", "hint"):
             return self.thinking
         if action in ("fold", "audit"):
@@ -60,6 +63,17 @@ class Levers(ChatBase):
         """Have it think again before it stops."""
         if self.dialogue.running is not None:
             self.dialogue.running.answering.stream.wait()
+
+    def action_hold(self) -> None:
+        """Have it stand still, or go on."""
+        if self.dialogue.running is None:
+            return
+        stream = self.dialogue.running.answering.stream
+        views = self.query_one(Conversation).turns[-1].query(TraceView)
+        if any(view.standing.held for view in views):
+            stream.go_on()
+        else:
+            stream.hold()
 
     @work(group="dialog", exclusive=True)
     async def action_hint(self) -> None:

@@ -112,6 +112,7 @@ class TraceView(Reading):
         """Whether somebody was reading it when its thinking ended."""
         self._began: float | None = None
         self._first_token = 0.0
+        self._held_since = 0.0
         self._kept = 0
         """Thinking tokens that it began with."""
         self._audited = False
@@ -166,9 +167,19 @@ class TraceView(Reading):
             self._kept = event.decision.at
         elif event.decision.change is BudgetChange.WAIT:
             self.standing.waits += 1
+        elif event.decision.change in (BudgetChange.HELD, BudgetChange.WENT_ON):
+            self._hold(event.decision.change is BudgetChange.HELD)
         elif event.decision.change is BudgetChange.WITHDRAWN and event.decision.at >= self._floor:
             self.standing.waits = max(0, self.standing.waits - 1)
         self._show()
+
+    def _hold(self, still: bool) -> None:
+        """Its time stands still with it: its speed is that of its thinking."""
+        if still:
+            self._held_since = self._clock()
+        else:
+            self._first_token += self._clock() - self._held_since
+        self.standing.held = still
 
     def closed(self, finish: Finish, may_fold: bool) -> None:
         """The thinking is over; it folds, unless somebody chose otherwise or is reading it."""
@@ -196,7 +207,7 @@ class TraceView(Reading):
     def tick(self) -> None:
         """Bring the seconds and the speed up to date."""
         standing = self.standing
-        if standing.finish is not None or self._began is None:
+        if standing.finish is not None or standing.held or self._began is None:
             return
         if standing.phase is Phase.THINKING:
             standing.seconds = self._clock() - self._began
