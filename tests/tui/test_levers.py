@@ -124,7 +124,28 @@ async def test_wait_withdraws_the_next_end_and_its_word_is_tinted() -> None:
         assert forced.italic
         assert not forced.underline
         assert own.color != forced.color
+        assert "⟦wait⟧ Wait" in painted(play.app)
         assert not own.italic
+
+
+async def test_a_name_is_not_selected_with_the_words_that_it_stands_before() -> None:
+    opener = Opener(hold_at=20)
+    tui = TuiSettings(thinking="open", fold_when_done=False)
+    async with playing(staged(opener, tui=tui), opener, (100, 40)) as play:
+        await play.ask_and_hold()
+        await play.press("f2")
+        play.engine.let_go()
+        await play.idle()
+        view = play.app.screen.query_one(TraceText)
+        rows = [view.render_line(y).text for y in range(view.size.height)]
+        (y,) = [y for y, row in enumerate(rows) if "⟦closing⟧ Time" in row]
+        at = rows[y].index("⟦")
+        end = at + len("⟦closing⟧ Time ")
+        for start, words in ((at + 3, "Time i"), (at + len("⟦closing⟧ T"), "ime i")):
+            await play.pilot.mouse_down(view, offset=(start, y))
+            await play.pilot.hover(view, offset=(end, y))
+            await play.pilot.mouse_up(view, offset=(end, y))
+            assert play.app.screen.get_selected_text() == words
 
 
 async def test_two_waits_are_counted_and_come_one_by_one() -> None:
@@ -173,6 +194,7 @@ async def test_without_colour_the_words_of_ponder_are_underlined(
         await play.idle()
         painted_as = styles(play)
         assert painted_as["Time"].underline
+        assert "⟦closing⟧ Time" in painted(play.app)
         assert not painted_as["letter"].underline
 
 
@@ -189,6 +211,7 @@ async def test_an_answer_that_ponder_led_to_has_its_words_marked(
         assert "ponder had to lead it to an answer" in play.receipt
         (forced,) = play.turn.query(".forced")
         assert shown(forced) == "**Final Answer**"
+        assert "⟦lead-in⟧ **Final Answer**" in painted(play.app)
         assert bool(forced.styles.text_style.underline) is no_color
         assert forced.styles.text_style.italic
 

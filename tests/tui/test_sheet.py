@@ -7,19 +7,21 @@ from hypothesis import strategies as st
 
 from ponder.tui.finding import Finder
 from ponder.tui.sheet import Sheet
+from ponder.types import Author
 
 FRAGMENTS = ["a b", " ", "\n", "\n\n", "Wait, ", "語", "long " * 7, "\t", "Hmm.", "\r", "xA"]
 TEXT = st.lists(st.sampled_from(FRAGMENTS), max_size=8).map("".join)
-PIECES = st.lists(st.tuples(TEXT, st.booleans()), max_size=8)
+AUTHOR = st.sampled_from(list(Author))
+PIECES = st.lists(st.tuples(TEXT, AUTHOR), max_size=8)
 WIDTH = st.integers(1, 20)
 FOLDS = st.sets(st.integers(0, 6))
 
 
-def sheet(pieces: list[tuple[str, bool]], width: int, folds: set[int]) -> Sheet:
+def sheet(pieces: list[tuple[str, Author]], width: int, folds: set[int]) -> Sheet:
     made = Sheet()
     made.resize(width)
-    for text, forced in pieces:
-        made.append(text, forced)
+    for text, author in pieces:
+        made.append(text, author)
     for step in folds:
         if step < made.steps:
             made.fold(step, True)
@@ -30,22 +32,23 @@ def rows(made: Sheet) -> list[tuple[int, str]]:
     """The step and the text of each row of a sheet."""
     places = [made.place(y) for y in range(made.height)]
     return [
-        (place.step, "".join(text for text, _ in made.wrapped.rows[place.row])) for place in places
+        (place.step, "".join(piece.text for piece in made.wrapped.rows[place.row]))
+        for place in places
     ]
 
 
 @given(PIECES, WIDTH)
-def test_unfolded_it_is_the_wrapped_text(pieces: list[tuple[str, bool]], width: int) -> None:
+def test_unfolded_it_is_the_wrapped_text(pieces: list[tuple[str, Author]], width: int) -> None:
     made = sheet(pieces, width, set())
     wrapped = made.wrapped
     assert [text for _, text in rows(made)] == [
-        "".join(text for text, _ in row) for row in wrapped.rows[: wrapped.height]
+        "".join(piece.text for piece in row) for row in wrapped.rows[: wrapped.height]
     ]
 
 
 @given(PIECES, WIDTH, FOLDS)
 def test_a_folded_step_is_one_row_and_the_others_are_whole(
-    pieces: list[tuple[str, bool]], width: int, folds: set[int]
+    pieces: list[tuple[str, Author]], width: int, folds: set[int]
 ) -> None:
     whole, made = sheet(pieces, width, set()), sheet(pieces, width, folds)
     for step in range(made.steps):
@@ -58,13 +61,13 @@ def test_a_folded_step_is_one_row_and_the_others_are_whole(
 
 @given(PIECES, WIDTH, WIDTH, FOLDS)
 def test_it_is_the_same_however_it_came_to_be(
-    pieces: list[tuple[str, bool]], width: int, before: int, folds: set[int]
+    pieces: list[tuple[str, Author]], width: int, before: int, folds: set[int]
 ) -> None:
     grown = Sheet()
     grown.resize(before)
-    for text, forced in pieces:
+    for text, author in pieces:
         for char in text:
-            grown.append(char, forced)
+            grown.append(char, author)
             grown.height  # noqa: B018 - asked for while it grows, and remembered
         for step in folds:
             if step < grown.steps:
@@ -77,7 +80,7 @@ def test_it_is_the_same_however_it_came_to_be(
 
 @given(PIECES, WIDTH, FOLDS)
 def test_each_character_is_where_it_is_said_to_be(
-    pieces: list[tuple[str, bool]], width: int, folds: set[int]
+    pieces: list[tuple[str, Author]], width: int, folds: set[int]
 ) -> None:
     made = sheet(pieces, width, folds)
     text = made.text
@@ -88,7 +91,7 @@ def test_each_character_is_where_it_is_said_to_be(
         place = made.place(y)
         assert place.step == made.passages.step_at(at)
         if not place.folded:
-            row = "".join(piece for piece, _ in made.wrapped.rows[place.row])
+            row = "".join(piece.text for piece in made.wrapped.rows[place.row])
             assert row[at - made.wrapped.starts[place.row]] == char
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ponder.passages import Passages
 from ponder.printable import safe
 from ponder.tui.wrapping import Wrapped
+from ponder.types import Author
 
 
 class Place(NamedTuple):
@@ -49,10 +50,10 @@ class Sheet:
         """How many steps there are."""
         return len(self.passages.steps)
 
-    def append(self, text: str, forced: bool = False) -> None:
+    def append(self, text: str, author: Author = Author.MODEL) -> None:
         """Add text at the end; control characters are shown, not obeyed."""
-        self.passages.append(text, forced)
-        self.wrapped.append(safe(text), forced)
+        self.passages.append(text, author is not Author.MODEL)
+        self.wrapped.append(safe(text), author)
 
     def resize(self, width: int) -> None:
         """Wrap everything to another width."""

@@ -1,4 +1,4 @@
-"""An answer as it streams: the model's Markdown, and ponder's own words tinted between.
+"""An answer as it streams: the model's Markdown; what it did not say tinted and named between.
 
 Markdown is laid out block by block as it comes. Model output is untrusted: nothing in it is
 obeyed, no link is opened by a click, HTML is shown as text.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -55,6 +55,12 @@ def prepare() -> None:
     parser().parse("www.example.org $x$")
 
 
+class Name(Static):
+    """Whose the words beside it are; no part of the text that can be selected."""
+
+    ALLOW_SELECT = False
+
+
 class AnswerView(Vertical):
     """Shows one answer.
 
@@ -76,7 +82,9 @@ class AnswerView(Vertical):
         if span.forced:
             if text.strip():
                 self.display = True
-                await self.mount(Static(Content(text.strip()), classes="forced"))
+                name = Name(Content(f"⟦{span.author}⟧ "))
+                words = Static(Content(text.strip()), classes="forced")
+                await self.mount(Horizontal(name, words))
             return
         if not isinstance(last, Document):
             text = text.lstrip()

@@ -157,7 +157,7 @@ class TraceView(Reading):
 
     def write(self, span: Span) -> None:
         """Text alone, for a trace that is restored."""
-        self._text.append(span.text, span.forced)
+        self._text.append(span.text, span.author)
 
     def rebudgeted(self, event: Rebudgeted) -> None:
         """Its budget changed."""

@@ -1,4 +1,5 @@
-"""The text of a trace: plain, wrapped, ponder's own words tinted; its steps whole or folded.
+"""The text of a trace: plain, wrapped, what the model did not say tinted and named; its steps whole
+or folded.
 
 Grows thirty times a second without laying out what is already there. Knows text, its authors, its
 steps, and words that are looked for; knows nothing of tokens or budgets, nor who folds a trace.
@@ -24,7 +25,8 @@ from ponder.passages import Passages
 from ponder.printable import safe
 from ponder.tui.finding import Finder
 from ponder.tui.sheet import Place, Sheet
-from ponder.tui.wrapping import TAB, Piece
+from ponder.tui.wrapping import TAB, Piece, name
+from ponder.types import Author
 
 PAINTED = 256
 """Rows that are kept as they were painted: a tail that moves up is then hardly any work."""
@@ -111,10 +113,10 @@ class TraceText(Widget):
         self._limit = rows
         self.refresh(layout=True)
 
-    def append(self, text: str, forced: bool = False) -> None:
+    def append(self, text: str, author: Author = Author.MODEL) -> None:
         """Add text at the end; control characters are shown, not obeyed."""
         hidden, height, steps = self._hidden, self._height, self.sheet.steps
-        self.sheet.append(text, forced)
+        self.sheet.append(text, author)
         if self._finder is not None and self._finder.append(safe(text)):
             self.post_message(self.Found())
         if self._height != height:
@@ -237,15 +239,11 @@ class TraceText(Widget):
         painted = self._painted.get(place.row)
         if painted is not None and painted[0].same(row) and selection is None:
             return painted[1]
-        text = self._strip(row)
+        text = self._strip(row, place.row)
         if selection is not None and (span := selection.get_span(place.row)) is not None:
-            start, end = span
-            end = text.cell_length if end == -1 else end
             chosen = self.screen.get_component_rich_style("screen--selection")
-            start, end = min(start, text.cell_length), min(end, text.cell_length)
-            before, inside, after = text.divide([start, end, text.cell_length])
-            text = Strip.join([before, inside.apply_style(chosen), after])
-        text = text.crop_extend(0, look.width, look.plain).apply_offsets(0, place.row)
+            text = Strip(_selected(text, *span, chosen))
+        text = text.crop_extend(0, look.width, look.plain)
         mark = Strip([Segment(row.mark.ljust(GUTTER), look.plain + look.mark)], GUTTER)
         strip = Strip.join([mark, text])
         if selection is None:
@@ -277,17 +275,18 @@ class TraceText(Widget):
             return ()
         starts = self.sheet.wrapped.starts
         begin = starts[place.row]
-        length = sum(len(text) for text, _ in self.sheet.wrapped.rows[place.row])
+        length = sum(len(piece.text) for piece in self.sheet.wrapped.rows[place.row])
         found = self._finder
         return tuple(
             (found.hits[n] - begin, found.hits[n] - begin + found.size, n == self._shown_hit)
             for n in found.within(begin, begin + length)
         )
 
-    def _strip(self, row: _Row) -> Strip:
-        """The text of a row, as wide as it is."""
+    def _strip(self, row: _Row, number: int) -> Strip:
+        """The text of a row, as wide as it is; each segment knows where in the text it begins, so
+        that what is selected is text alone."""
         look = self._look
-        strip = Strip(self._segments(row))
+        strip = Strip(self._segments(row, number))
         if not row.told:
             return strip
         room = max(0, look.width - cell_len(row.told) - 3)
@@ -295,14 +294,19 @@ class TraceText(Widget):
         told = Segment(f"{'…' if cut else ' '}  {row.told}", look.plain + look.mark)
         return Strip.join([strip.crop_extend(0, room, look.plain), Strip([told])])
 
-    def _segments(self, row: _Row) -> Iterable[Segment]:
+    def _segments(self, row: _Row, number: int) -> Iterable[Segment]:
         look = self._look
-        at = 0
-        for text, forced in row.pieces:
-            own = look.plain + look.forced if forced else look.plain
-            for start, end, style in _cut(at, at + len(text), row.hits, look):
-                yield Segment(text[start - at : end - at].replace("\t", TAB), own + style)
-            at += len(text)
+        at = x = 0
+        for piece in row.pieces:
+            own = look.plain if piece.author is Author.MODEL else look.plain + look.forced
+            # One by one: no place in a name is a place in the text.
+            for char in name(piece, look.width):
+                yield Segment(char, look.plain + look.mark + _offset(x, number))
+            for start, end, style in _cut(at, at + len(piece.text), row.hits, look):
+                shown = piece.text[start - at : end - at].replace("\t", TAB)
+                yield Segment(shown, own + style + _offset(x, number))
+                x += len(shown)
+            at += len(piece.text)
 
     # -- the mouse ------------------------------------------------------------------------
 
@@ -321,7 +325,7 @@ class TraceText(Widget):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text, by rows as they are shown."""
-        rows = ("".join(text for text, _ in row) for row in self.sheet.wrapped.rows)
+        rows = ("".join(piece.text for piece in row) for row in self.sheet.wrapped.rows)
         return selection.extract("\n".join(row.replace("\t", TAB) for row in rows)), "\n"
 
 
@@ -338,3 +342,23 @@ def _cut(
         start = min(end, last)
     if start < end:
         yield start, end, Style()
+
+
+def _offset(x: int, y: int) -> Style:
+    """Where in the rows of text something stands, as Textual looks for it under the mouse."""
+    return Style.from_meta({"offset": (x, y)})
+
+
+def _selected(strip: Strip, start: int, end: int, chosen: Style) -> Iterable[Segment]:
+    """A row with its characters from start to end selected; -1 is to its end."""
+    for segment in strip:
+        text, style, _ = segment
+        if style is None or "offset" not in style.meta:
+            yield segment
+            continue
+        x, y = style.meta["offset"]
+        first = min(max(0, start - x), len(text))
+        last = len(text) if end == -1 else min(max(first, end - x), len(text))
+        yield Segment(text[:first], style)
+        yield Segment(text[first:last], style + chosen + _offset(x + first, y))
+        yield Segment(text[last:], style + _offset(x + last, y))
