@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ponder.engines.replay import ByteVocabulary, ReplayEngine
 from ponder.events import Event
-from ponder.thinking.live import LAST_RESORT
+from ponder.thinking.planning import LAST_RESORT
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Trace

@@ -21,7 +21,7 @@ from ponder.errors import BudgetError, InputError, PonderError
 from ponder.events import Event, Finished, Trimmed
 from ponder.poll import Choice, Counted, Decision, Poll, Polled
 from ponder.session import Session
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.purse import Purse
 from ponder.thinking.votes import Ballot, Live, Result, Rules, vote
 from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace

@@ -17,7 +17,7 @@ from ponder.provenance import Difference, Provenance, differences
 from ponder.runner import Stream
 from ponder.session import Session
 from ponder.thinking.beginning import Beginning
-from ponder.thinking.live import NOTHING, Request
+from ponder.thinking.planning import NOTHING, Request
 from ponder.thinking.retracing import interventions, retraceable, without_clock
 from ponder.types import AnswerEnd, Author, BudgetChange, Message, Trace
 from ponder.vocabulary import Vocabulary

@@ -20,7 +20,7 @@ from ponder.errors import EngineError, PonderError
 from ponder.events import Event, Finished
 from ponder.thinking.beginning import Beginning
 from ponder.thinking.learned import Learned
-from ponder.thinking.live import NOTHING, Request
+from ponder.thinking.planning import NOTHING, Request
 from ponder.thinking.pool import Terms
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler

@@ -18,7 +18,7 @@ from ponder.events import Event, Finished, Trimmed
 from ponder.provenance import Provenance, digest
 from ponder.runner import Runner, Stream
 from ponder.thinking.beginning import Beginning
-from ponder.thinking.live import NOTHING
+from ponder.thinking.planning import NOTHING
 from ponder.thinking.template import ChatTemplate, without_thinking
 from ponder.types import AnswerEnd, AppliedAdapter, Budget, Message, Sampling
 

@@ -34,7 +34,7 @@ from ponder.evaluation.questions import questions
 from ponder.events import Finished
 from ponder.library.local import builtin_path
 from ponder.runner import Runner
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Finish, Sampling, Trace

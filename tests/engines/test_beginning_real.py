@@ -13,7 +13,7 @@ from ponder.engines.llama import LlamaConfig, LlamaEngine
 from ponder.events import Event, Finished, Prefilled
 from ponder.runner import Runner
 from ponder.thinking.beginning import Beginning, beginning
-from ponder.thinking.live import NOTHING
+from ponder.thinking.planning import NOTHING
 from ponder.thinking.protocol import resolve
 from ponder.types import Author, Budget, Channel, Finish, Sampling, Trace
 

@@ -24,8 +24,8 @@ from ponder.events import Finished, Rebudgeted
 from ponder.runner import Runner
 from ponder.thinking import landing
 from ponder.thinking.learned import Learned
-from ponder.thinking.live import Request
 from ponder.thinking.loops import LEAST
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace

@@ -18,7 +18,7 @@ from ponder.equality.forms import normal
 from ponder.evaluation.questions import questions
 from ponder.events import Finished
 from ponder.runner import Runner
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, BudgetChange, Chunk, Finish, Sampling, Seq, Trace

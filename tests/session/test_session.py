@@ -14,7 +14,7 @@ from ponder.events import Event, Finished, Started, Text, Trimmed
 from ponder.runner import Runner, Stream
 from ponder.session import Session, fresh_seed
 from ponder.thinking.beginning import Beginning
-from ponder.thinking.live import NOTHING
+from ponder.thinking.planning import NOTHING
 from ponder.thinking.protocol import resolve
 from ponder.thinking.template import ChatTemplate
 from ponder.types import AnswerEnd, Budget, Message, Sampling, Trace

@@ -22,7 +22,7 @@ from ponder.errors import InputError, PromptTooLong
 from ponder.events import Closed, Finished, Started, Text
 from ponder.thinking.beginning import Beginning, beginning
 from ponder.thinking.lengths import thinking_of
-from ponder.thinking.live import NOTHING, Request
+from ponder.thinking.planning import NOTHING, Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Author, Budget, BudgetChange, Channel, Finish, Sampling, Trace

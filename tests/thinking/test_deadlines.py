@@ -27,7 +27,7 @@ from ponder.engines.replay import ReplayEngine, Script
 from ponder.errors import BudgetError
 from ponder.events import Event, Finished, Rebudgeted, Started
 from ponder.thinking.learned import Learned
-from ponder.thinking.live import LAST_RESORT, Request
+from ponder.thinking.planning import LAST_RESORT, Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling, Trace

@@ -11,7 +11,7 @@ from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, transcript
 from ponder.errors import BudgetError
 from ponder.events import Closed, Finished, Started
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, BudgetChange, Finish, Sampling

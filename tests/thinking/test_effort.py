@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ponder.engines.replay import ByteVocabulary
 from ponder.errors import BudgetError
 from ponder.thinking.effort import EFFORTS, Wish, parse, seconds, steps
-from ponder.thinking.live import Request, check_budget, plan
+from ponder.thinking.planning import Request, check_budget, plan
 from ponder.thinking.protocol import resolve
 from ponder.types import Budget, Sampling
 from scripted import TAGGED, TAGS

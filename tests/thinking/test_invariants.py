@@ -28,7 +28,7 @@ from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine
 from ponder.errors import BudgetError, PromptTooLong
 from ponder.events import Finished
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Finish, Sampling, Trace

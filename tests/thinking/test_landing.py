@@ -12,7 +12,7 @@ from adversary import VOCAB, Adversary, adversaries, drive, keeps_its_promises
 from ponder.engines.replay import ReplayEngine, Script
 from ponder.events import Finished
 from ponder.thinking import landing
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, BudgetChange, Finish, Sampling, Trace

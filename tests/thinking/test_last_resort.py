@@ -10,7 +10,7 @@ from adversary import VOCAB, drive
 from ponder.engines.replay import ReplayEngine
 from ponder.events import Finished
 from ponder.receipt import remarks
-from ponder.thinking.live import LAST_RESORT, Request
+from ponder.thinking.planning import LAST_RESORT, Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import AnswerEnd, Budget, Sampling, Trace

@@ -29,7 +29,7 @@ from ponder.dialect import Dialect
 from ponder.engines.replay import ReplayEngine, Script
 from ponder.events import Closed, Event, Finished, Rebudgeted, Started
 from ponder.thinking import landing
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.policies import STALLED
 from ponder.thinking.protocol import ThinkProtocol, resolve
 from ponder.thinking.scheduler import Scheduler

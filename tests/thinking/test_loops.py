@@ -12,8 +12,9 @@ from adversary import TOKEN, VOCAB, drive, keeps_its_promises
 from ponder.engines.replay import ReplayEngine, Script
 from ponder.evaluation.comparison.reasoning import loops
 from ponder.events import Finished
-from ponder.thinking.live import LOOP_CHECK, Request
+from ponder.thinking.live import LOOP_CHECK
 from ponder.thinking.loops import LEAST, LONGEST_PERIOD, TIMES, LoopWatch
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, BudgetChange, Finish, Sampling, Trace

@@ -32,7 +32,7 @@ from ponder.errors import BudgetError
 from ponder.events import Event, Finished, Rebudgeted, Started
 from ponder.thinking.learned import Learned
 from ponder.thinking.lengths import LengthModel
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.pool import Pool, Prospects, Terms, ranked
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler

@@ -27,7 +27,7 @@ from ponder.engines.replay import ReplayEngine, Script, Signal
 from ponder.events import Event, Finished
 from ponder.thinking.ledger import Account
 from ponder.thinking.lengths import LengthModel
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.pool import Terms
 from ponder.thinking.probing import LONGEST
 from ponder.thinking.protocol import ThinkProtocol, resolve

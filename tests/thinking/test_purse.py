@@ -15,7 +15,7 @@ from ponder.engines.replay import ReplayEngine, Signal
 from ponder.events import Event, Finished
 from ponder.thinking.learned import Learned
 from ponder.thinking.lengths import LengthModel
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.purse import Purse
 from ponder.thinking.scheduler import Scheduler

@@ -12,7 +12,7 @@ from adversary import VOCAB, drive
 from ponder.engines.replay import ReplayEngine, transcript
 from ponder.events import Finished
 from ponder.thinking.learned import Learned
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.pool import Pool, Terms
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler

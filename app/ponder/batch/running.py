@@ -21,7 +21,7 @@ from ponder.errors import InputError, PonderError
 from ponder.events import Closed, Event, Finished, Rebudgeted, Started, Text
 from ponder.receipt import duration
 from ponder.session import Session, fresh_seed
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.pool import Prospects, Terms
 from ponder.types import AnswerEnd, Budget, BudgetChange, Message, Sampling, Trace
 

@@ -14,7 +14,8 @@ from math import inf
 from ponder.errors import BudgetError
 from ponder.thinking import landing
 from ponder.thinking.learned import Learned
-from ponder.thinking.live import LAST_RESORT, Live, Plan, Request, plan
+from ponder.thinking.live import Live
+from ponder.thinking.planning import LAST_RESORT, Plan, Request, plan
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.types import Figures
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ponder.events import Finished
 from ponder.thinking.ledger import Account, Ledger
-from ponder.thinking.live import Live, Plan, Request
+from ponder.thinking.live import Live
+from ponder.thinking.planning import Plan, Request
 from ponder.types import AnswerEnd, BudgetEvent, Finish, Span, Trace, Usage
 
 

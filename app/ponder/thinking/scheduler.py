@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ponder.events import Event
 from ponder.thinking.learned import Learned
 from ponder.thinking.ledger import Ledger
-from ponder.thinking.live import Live, Plan, Request
+from ponder.thinking.live import Live
+from ponder.thinking.planning import Plan, Request
 from ponder.thinking.pool import Terms
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.sequences import Sequences

@@ -12,8 +12,9 @@ from collections import deque
 from ponder.events import Closed, Event, Prefilled, Rebudgeted, Text
 from ponder.thinking.landing import TAIL
 from ponder.thinking.ledger import Account, Ledger
-from ponder.thinking.live import LAST_RESORT, Live, Plan, Request
+from ponder.thinking.live import Live
 from ponder.thinking.parser import Edge
+from ponder.thinking.planning import LAST_RESORT, Plan, Request
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.record import merged, never_started
 from ponder.thinking.sequences import Sequences

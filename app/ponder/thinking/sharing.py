@@ -27,8 +27,9 @@ from typing import NamedTuple
 
 from ponder.thinking.course import Course
 from ponder.thinking.learned import Learned
-from ponder.thinking.live import Live, Plan, Request, plan
+from ponder.thinking.live import Live
 from ponder.thinking.pace import Pace
+from ponder.thinking.planning import Plan, Request, plan
 from ponder.thinking.policies import Close
 from ponder.thinking.pool import Pool, Prospects, Terms, ranked, seconds_for
 from ponder.thinking.protocol import ThinkProtocol

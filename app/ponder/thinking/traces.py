@@ -19,9 +19,10 @@ from ponder.events import Event, Finished, Started
 from ponder.thinking.course import Course
 from ponder.thinking.learned import Learned
 from ponder.thinking.ledger import Ledger
-from ponder.thinking.live import Live, Plan, Request, plan
+from ponder.thinking.live import Live
 from ponder.thinking.pace import Pace
 from ponder.thinking.parser import TraceParser
+from ponder.thinking.planning import Plan, Request, plan
 from ponder.thinking.probing import Probes
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.purse import Keeper

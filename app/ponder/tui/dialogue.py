@@ -178,7 +178,7 @@ class Dialogue:
             InputError: it cannot be asked like this; nothing has been written.
             EngineError: there is no model.
         """
-        from ponder.thinking.live import NOTHING
+        from ponder.thinking.planning import NOTHING
 
         session = self._loaded.session
         place = len(self.path.turns) if at is None else at

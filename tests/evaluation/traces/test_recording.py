@@ -21,7 +21,7 @@ from ponder.evaluation.traces.recording import Looks, Recorder, Task
 from ponder.events import Finished
 from ponder.settings import Settings
 from ponder.thinking import landing
-from ponder.thinking.live import Request
+from ponder.thinking.planning import Request
 from ponder.thinking.protocol import resolve
 from ponder.thinking.scheduler import Scheduler
 from ponder.types import Budget, Finish, Message, Sampling, Trace

@@ -26,8 +26,8 @@ from ponder.evaluation.traces.form import Recorded, Sight, Trial
 from ponder.events import Closed, Finished, Started
 from ponder.session import Session
 from ponder.thinking import landing
-from ponder.thinking.live import Request
 from ponder.thinking.parser import TraceParser
+from ponder.thinking.planning import Request
 from ponder.thinking.probing import LONGEST
 from ponder.thinking.protocol import ThinkProtocol
 from ponder.thinking.scheduler import Scheduler
