@@ -139,11 +139,13 @@ class Course:
         self._scribe.force(live, words, Author.USER, rest=rest)
         return True
 
-    def _unheard(self, live: Live, tokens: int, room: int | None = None) -> None:
+    def _unheard(
+        self, live: Live, tokens: int, room: int | None = None, at: int | None = None
+    ) -> None:
         figures: dict[str, float] = {"tokens": tokens}
         if room is not None:
             figures["room"] = max(0, room)
-        self._scribe.rebudget(live, BudgetChange.UNHEARD, figures=figures)
+        self._scribe.rebudget(live, BudgetChange.UNHEARD, figures=figures, at=at)
 
     def befall(self, live: Live, act: Act, now: float) -> None:
         """Have happen to a trace what happened to one like it at this token."""
@@ -212,9 +214,9 @@ class Course:
         self._close(live, finish, now)
         self._scribe.force(live, self._protocol.cut_ids, Author.CLOSING, rest=rest)
 
-    def _close(self, live: Live, finish: Finish, now: float) -> None:
+    def _close(self, live: Live, finish: Finish, now: float, at: int | None = None) -> None:
         if live.hinted:
-            self._unheard(live, len(live.hinted))
+            self._unheard(live, len(live.hinted), at=at)
             live.hinted = ()
         self._scribe.close(live, finish, now)
         self._pace.update(live)
@@ -227,7 +229,7 @@ class Course:
         if token in self._protocol.vocab.ends:
             # A turn ended inside the thinking: the model meant to close it and answer.
             if not self.review(live, now, ending=True, think=think, drop=1, rest=rest):
-                self._close(live, Finish.CLOSED, now)
+                self._close(live, Finish.CLOSED, now, think)
                 self._scribe.force(
                     live, self._protocol.close_ids, Author.CLOSING, drop=1, rest=rest
                 )

@@ -201,10 +201,13 @@ class Scribe:
         change: BudgetChange,
         granted: int = 0,
         figures: Figures | None = None,
+        at: int | None = None,
     ) -> None:
-        """A change of the budget, or a decision on it."""
-        # What may turn out to be an end is not thought yet: it can still be withdrawn.
-        at = self.thinking(live) - (live.parser.held if live.parser.inside else 0)
+        """A change of the budget, or a decision on it; `at` so many thinking tokens, by default
+        those that are certain."""
+        if at is None:
+            # What may turn out to be an end is not thought yet: it can still be withdrawn.
+            at = self.thinking(live) - (live.parser.held if live.parser.inside else 0)
         event = BudgetEvent(change, at, granted, figures or {}, len(live.tokens))
         live.budget_events.append(event)
         self._events.append(Rebudgeted(live.request.id, event, live.cap))

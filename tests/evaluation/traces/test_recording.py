@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -180,7 +181,7 @@ def test_a_real_recording_is_the_trace_that_a_session_gives(tiny: Assembled) -> 
     found = list(recorder.run(asked, 1))
     with open_session(Settings(), Choices("ponder-tiny", n_seqs=2)).session.runner as runner:
         for task, trace in zip(asked, found, strict=True):
-            sampling = tiny.sampling.__class__(seed=task.seed)
+            sampling = replace(tiny.sampling, seed=task.seed)
             stream = runner.submit(task.prompt, budget, sampling)
             (live,) = (e.trace for e in stream if isinstance(e, Finished))
             assert trace.tokens == live.tokens
