@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.color import Color as RichColour
+from rich.color import ColorSystem
 from textual.color import Color
 from textual.theme import Theme
 
@@ -12,8 +16,9 @@ from ponder import paths, settings
 from ponder.errors import SettingsError, UnknownName
 from ponder.settings import TuiSettings
 from ponder.tui import themes
-from tui.play import painted, playing
-from tui.stage import Opener, staged
+from ponder.tui.widgets.trace_text import TraceText
+from tui.play import Play, painted, playing
+from tui.stage import THOUGHT, Opener, staged
 
 
 def written(folder: Path, text: str | bytes, name: str = "mine.toml") -> Path:
@@ -195,3 +200,57 @@ async def test_a_theme_chosen_on_the_screen_is_kept() -> None:
         play.app.theme = "ponder-light"
         await play.until(lambda: paths.config_file().exists())
     assert settings.read(paths.config_file()).tui.theme == "ponder-light"
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Some text on the screen and its colours."""
+
+    text: str
+    colour: RichColour
+    ground: RichColour
+
+    def contrast(self, colours: ColorSystem) -> float:
+        """Of its colours, as a terminal that has so many shows them."""
+        one, other = (
+            Color(*c.downgrade(colours).get_truecolor()) for c in (self.colour, self.ground)
+        )
+        return _contrast(one, other)
+
+
+def seen(play: Play) -> list[Painted]:
+    """All words on the screen; rules, scroll bars and what stands in an empty field are none."""
+    found = []
+    for strip in play.app.screen._compositor.render_strips():
+        for text, style, _ in strip:
+            if style and style.color and style.bgcolor and re.search(r"\w|[❯▸▾⟦⟧]", text):
+                one, other = style.color, style.bgcolor
+                if style.reverse:
+                    one, other = other, one
+                found.append(Painted(text.strip(), one, other))
+    return found
+
+
+@pytest.mark.parametrize("colours", [ColorSystem.TRUECOLOR, ColorSystem.STANDARD])
+@pytest.mark.parametrize("theme", ["ponder-dark", "ponder-light"])
+async def test_all_words_of_a_chat_can_be_read(theme: str, colours: ColorSystem) -> None:
+    opener = Opener(thought=THOUGHT + "Wait, is it?\n\nBut why.\n\nSo it is.", hold_at=20)
+    app = staged(opener, tui=TuiSettings(theme=theme, thinking="open", fold_when_done=False))
+    # WCAG 2: level AA, and what it asks of large text where a terminal has but 16 colours.
+    least = 4.5 if colours is ColorSystem.TRUECOLOR else 3.0
+    async with playing(app, opener, (100, 40)) as play:
+        await play.ask_and_hold()
+        words = seen(play)
+        await play.press("f2")
+        play.engine.let_go()
+        await play.idle()
+        words += seen(play)
+        await play.press("alt+up", "up", "enter", "up")
+        words += seen(play)
+        view = play.turn.query_one(TraceText)
+        view.find("it")
+        view.show_hit(0)
+        await play.pilot.pause()
+        words += seen(play)
+    assert {"⟦", "❯", "▸"} <= {word.text for word in words}
+    assert not [(word, word.contrast(colours)) for word in words if word.contrast(colours) < least]

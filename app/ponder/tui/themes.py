@@ -33,7 +33,7 @@ OWN = (
         foreground="#e3e6eb",
         background="#14161a",
         surface="#1b1e24",
-        panel="#252932",
+        panel="#21242c",
         dark=True,
     ),
     Theme(
