@@ -17,7 +17,7 @@ from textual.theme import Theme
 
 from ponder import paths
 from ponder import settings as settings_file
-from ponder.errors import PonderError, UnknownName
+from ponder.errors import PonderError, SettingsError, UnknownName
 from ponder.settings import Settings, differing, overlaid
 from ponder.thinking import effort, stopping
 from ponder.thinking.effort import Wish
@@ -194,8 +194,19 @@ class Tuning(App[int]):
         return {binding.id for binding in offered if isinstance(binding, Binding) and binding.id}
 
     def _set_keys(self, keys: dict[str, str]) -> None:
-        """The user's keys; an action that there is not is told of, the others are set."""
+        """The user's keys. An action that there is not is told of, and so are two with one key in
+        one place; the others are set."""
         known = self._actions()
         for wrong in sorted(set(keys) - known):
             self.warn(UnknownName("action in [tui.keys]", wrong, known))
-        self.set_keymap({name: key for name, key in keys.items() if name in known})
+        own = {name: key for name, key in keys.items() if name in known}
+        while (clash := bindings.clash(own, self.BINDINGS)) is not None:
+            self.warn(
+                SettingsError(
+                    f"[tui.keys]: {clash.key} would do two things: {' and '.join(clash.actions)}.",
+                    "Give one of them another key; until then what you set for them is left aside.",
+                )
+            )
+            for name in clash.actions:
+                own.pop(name, None)
+        self.set_keymap(own)

@@ -4,6 +4,10 @@ them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
 from textual.binding import Binding, BindingType
 
 LEAVE = Binding("escape", "leave", "Cancel", id="cancel", tooltip="Leave everything as it is")
@@ -300,7 +304,79 @@ PRESETS: list[BindingType] = [
     ),
 ]  # fmt: skip
 
+COMPOSER: list[BindingType] = [
+    Binding("enter", "ask", "Ask", id="ask", tooltip="Ask the question"),
+    Binding(
+        "ctrl+j,shift+enter,alt+enter", "newline", "New line", id="newline", show=False,
+        tooltip="Break the line",
+    ),
+]  # fmt: skip
+
+RECEIPT: list[BindingType] = [
+    Binding("escape", "leave", "Close", id="receipt-close", tooltip="Back to the chat"),
+    Binding("c", "copy", "Copy", id="receipt-copy", priority=True, tooltip="Copy all of it"),
+]
+
+VOTE: list[BindingType] = [
+    Binding(
+        "enter,space", "unfold", "Traces", id="vote-unfold",
+        tooltip="Show the traces of this vote, or hide",
+    ),
+]  # fmt: skip
+
+ROLL: list[BindingType] = [
+    Binding(
+        "down,j", "walk(1)", "Next trace", id="roll-next", tooltip="Look at the next trace"
+    ),
+    Binding(
+        "up,k", "walk(-1)", "Previous trace", id="roll-previous", show=False,
+        tooltip="Look at the trace before",
+    ),
+]  # fmt: skip
+
+EDIT: list[BindingType] = [
+    Binding(
+        "escape", "leave", "Cancel", id="edit-cancel", priority=True, tooltip="Leave it as it was"
+    ),
+]  # fmt: skip
+
 ELSEWHERE: list[BindingType] = [
-    *TRACE, *SEARCH, *MODELS, *EARLIER, *HISTORY, *DIFF, *SETTINGS, *PRESETS, *DIALOGS,
+    *COMPOSER, *TRACE, *SEARCH, *VOTE, *ROLL, *EDIT, *RECEIPT, *MODELS, *EARLIER, *HISTORY,
+    *DIFF, *SETTINGS, *PRESETS, *DIALOGS,
 ]  # fmt: skip
 """The keys of all screens but the chat, which a user may set as well."""
+
+TOGETHER: list[list[BindingType]] = [
+    [*CHAT, *COMPOSER], TRACE, SEARCH, VOTE, ROLL, EDIT, RECEIPT, MODELS, [*EARLIER, *HISTORY],
+    DIFF, SETTINGS, PRESETS, DIALOGS,
+]  # fmt: skip
+"""Keys that are pressed in one place, beside those of the whole app."""
+
+
+class Clash(NamedTuple):
+    """A key that would do two things in one place."""
+
+    key: str
+    actions: tuple[str, str]
+
+
+def clash(keys: Mapping[str, str], everywhere: Iterable[BindingType]) -> Clash | None:
+    """The first key that a user gave to an action while another has it in the same place.
+
+    Args:
+        keys: the user's keys by action.
+        everywhere: the keys of the whole app.
+    """
+    always = list(everywhere)
+    for place in TOGETHER:
+        taken: dict[str, str] = {}
+        for made in Binding.make_bindings(
+            replace(one, key=keys.get(one.id, one.key))
+            for one in [*always, *place]
+            if isinstance(one, Binding) and one.id
+        ):
+            name = made.id or ""
+            other = taken.setdefault(made.key, name)
+            if other != name and {other, name} & set(keys):
+                return Clash(made.key, (other, name))
+    return None

@@ -7,13 +7,14 @@ from typing import ClassVar, NamedTuple
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static, TextArea
 
 from ponder.printable import safe
+from ponder.tui.screens import bindings
 
 
 class Edited(NamedTuple):
@@ -58,16 +59,7 @@ class EditScreen(ModalScreen[Edited | None]):
         more: tokens that alt+enter grants beside; 0: there is no budget to add to.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape",
-            "leave",
-            "Cancel",
-            id="edit-cancel",
-            priority=True,
-            tooltip="Leave it as it was",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings.EDIT
 
     def __init__(self, text: str, note: str, more: int = 0) -> None:
         super().__init__()

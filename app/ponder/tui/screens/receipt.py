@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Label, TextArea
+
+from ponder.tui.screens import bindings
 
 
 class ReceiptScreen(ModalScreen[None]):
@@ -19,10 +21,7 @@ class ReceiptScreen(ModalScreen[None]):
         lines: names and what is said of them.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", id="receipt-close", tooltip="Back to the chat"),
-        Binding("c", "copy", "Copy", id="receipt-copy", priority=True, tooltip="Copy all of it"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings.RECEIPT
 
     def __init__(self, lines: Sequence[tuple[str, str]]) -> None:
         super().__init__()

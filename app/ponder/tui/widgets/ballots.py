@@ -18,6 +18,7 @@ from textual.widget import Widget
 
 from ponder.poll import Poll
 from ponder.tui.ballots import Ballot, column, headline
+from ponder.tui.screens import bindings
 
 
 class BallotLine(Widget):
@@ -77,8 +78,7 @@ class Roll(BallotLine, can_focus=True):
     """All traces of a vote; keys walk through them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "walk(1)", "Next trace", tooltip="Look at the next trace"),
-        Binding("up,k", "walk(-1)", "Previous trace", show=False),
+        *bindings.ROLL,
         Binding("tab", "leave(1)", show=False),
         Binding("shift+tab", "leave(-1)", show=False),
         *(Binding(str(digit), f"pick({digit})", show=False) for digit in range(1, 10)),
@@ -109,9 +109,7 @@ class Headline(Widget, can_focus=True):
     """The vote in one line; enter, space or a click shows its traces, or hides them."""
 
     ALLOW_SELECT = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "unfold", "Traces", tooltip="Show the traces of this vote, or hide"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings.VOTE
 
     class Toggled(Message):
         """Somebody wants to see the traces, or no longer."""

@@ -11,12 +11,13 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
 
 from ponder.printable import safe
+from ponder.tui.screens import bindings
 
 LONG_PASTE = 20_000
 """Characters from which a paste is kept aside and only named in the text: laying out a
@@ -26,10 +27,7 @@ megabyte in an editor of eight lines helps nobody."""
 class Composer(TextArea):
     """A text area that asks."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "ask", "Ask", tooltip="Ask the question"),
-        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings.COMPOSER
 
     @dataclass
     class Asked(Message):
@@ -84,13 +82,17 @@ class Composer(TextArea):
     async def _on_key(self, event: events.Key) -> None:
         # In the order in which keys were pressed: a binding with priority would overtake the
         # letters that are still on their way here.
-        if event.key in ("enter", "ctrl+j", "shift+enter", "alt+enter"):
+        if event.is_printable:
+            return
+        active = self.screen.active_bindings.get(event.key)
+        if active is None or active.node is not self:
+            return
+        own = {"ask": self.action_ask, "newline": self.action_newline}
+        act = own.get(active.binding.id or "")
+        if act is not None:
             event.prevent_default()
             event.stop()
-            if event.key == "enter":
-                self.action_ask()
-            else:
-                self.action_newline()
+            act()
 
     def action_newline(self) -> None:
         """Break the line."""
