@@ -263,6 +263,42 @@ def test_resized_while_it_streams(open_chat: Open, endless: str) -> None:
     chat.until("user: the answer was asked for")
 
 
+def test_resized_again_and_again_while_it_streams(open_chat: Open, endless: str) -> None:
+    chat = open_chat(config=endless)
+    chat.send(QUESTION + "\r")
+    chat.until(lambda text: thinking(text) > 0)
+    sizes = [(24, 80), (50, 200), (8, 40), (30, 300), (3, 10)]
+    for turn in range(40):
+        chat.resize(*sizes[turn % len(sizes)])
+        chat.read()  # waits for 50 ms at most
+    chat.resize(24, 80)
+    chat.send(F2)
+    chat.until("user: the answer was asked for")
+    chat.send(CTRL_Q)
+    assert chat.end() == 0
+    assert chat.is_restored()
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [
+        {"LANG": "C", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"TERM": "xterm", "COLORTERM": ""},
+        {"TERM": "vt100", "COLORTERM": ""},
+    ],
+    ids=["ascii", "xterm", "vt100"],
+)
+def test_a_poor_terminal_is_enough(open_chat: Open, home: Path, terminal: dict[str, str]) -> None:
+    chat = open_chat(**terminal)
+    chat.send("What is 12 + 30 — naïve?\r")
+    chat.until(lambda text: "closed" in text)
+    chat.send(CTRL_Q)
+    assert chat.end() == 0
+    assert chat.is_restored()
+    (turn,) = history(home, "show", "last")["turns"]
+    assert turn["question"] == "What is 12 + 30 — naïve?"
+
+
 def test_forty_columns_are_enough(open_chat: Open) -> None:
     chat = open_chat(columns=40)
     chat.send("What is 12 + 30?\r")
@@ -282,13 +318,15 @@ def test_without_colour_nothing_is_coloured(open_chat: Open) -> None:
     assert all(len(set(code.split(b";"))) == 1 for code in coloured), coloured
 
 
-def test_a_paste_of_a_megabyte(open_chat: Open) -> None:
+@pytest.mark.parametrize("size", [1 << 20, 5_000_000])
+def test_a_paste_of_megabytes(open_chat: Open, size: int) -> None:
     chat = open_chat()
-    chat.paste("Many words. " * ((1 << 20) // 12))
-    chat.until("characters]")
+    words = "Many words. " * (size // 12)
+    chat.paste(words)
+    chat.until(f"{len(words):,} characters]")
     chat.send("\r")
     chat.until("no room is")
-    assert "characters]" in chat.text
+    assert f"{len(words):,} characters]" in chat.text
 
 
 def test_without_a_model_it_opens_and_says_what_to_do(home: Path) -> None:
