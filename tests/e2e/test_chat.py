@@ -18,7 +18,7 @@ import pytest
 from e2e.terminal import ENDLESS, GUARD, PONDER, Terminal, endless_model, environment
 
 QUESTION = "Mia has 38 marbles. She buys 47 more marbles. How many marbles does Mia have now?"
-F2, F3, F4, ESC = "\x1bOQ", "\x1bOR", "\x1bOS", "\x1b"
+F2, F3, F4, F6, ESC = "\x1bOQ", "\x1bOR", "\x1bOS", "\x1b[17~", "\x1b"
 CTRL_B, CTRL_N, CTRL_O, CTRL_Q, CTRL_R, CTRL_T = "\x02", "\x0e", "\x0f", "\x11", "\x12", "\x14"
 
 Open = Callable[..., Terminal]
@@ -386,3 +386,23 @@ def test_a_conversation_is_found_renamed_deleted_and_taken_back(
     chat.send(CTRL_Q)
     assert chat.end() == 0
     assert chat.is_restored()
+
+
+def test_a_trace_is_gone_through_from_the_keyboard(open_chat: Open) -> None:
+    terminal = open_chat(config="[budget]\nfloor = 200\n")
+    terminal.send(QUESTION + "\r")
+    terminal.until(lambda text: "answer " in text and " tokens" in text and "thought" in text)
+    terminal.send(F6)
+    terminal.until(lambda text: "Outline: " in text and "forced" in text)
+    terminal.send("\r")
+    terminal.until(lambda text: "❯" in text and "Outline" not in text)
+    terminal.send(" ")
+    terminal.until(lambda text: bool(re.search(r"❯ .* lines? · ", text)))
+    terminal.send("/")
+    terminal.until(lambda text: "look for words" in text)
+    terminal.send("answer")
+    terminal.until(lambda text: bool(re.search(r"/ answer +1 of \d", text)))
+    terminal.send("\r")
+    terminal.until(lambda text: bool(re.search(r"/ answer +2 of \d", text)))
+    terminal.send(ESC)
+    terminal.until(lambda text: "/ answer" not in text)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from ponder.tui import wrapping
 from ponder.tui.wrapping import Wrapped, breaks, cells, name
 from ponder.types import Author
 
@@ -85,6 +86,11 @@ def test_a_name_stands_before_words_and_not_before_blanks() -> None:
     assert name(wrapped.rows[2][0], 14) == "⟦wait⟧ "
     assert name(wrapped.rows[3][0], 14) == ""
     assert name(wrapped.rows[2][0], 8) == ""  # no room
+
+
+@given(st.text(st.sampled_from("ab   ."), max_size=60), WIDTH)
+def test_the_short_way_is_the_same_as_word_by_word(line: str, width: int) -> None:
+    assert wrapping._breaks_of_cells(line, width) == wrapping._breaks_of_words(line, width, {})
 
 
 def test_words_are_not_torn() -> None:

@@ -141,7 +141,27 @@ def breaks(line: str, width: int, names: Mapping[int, int] | None = None) -> lis
 
     `names`: how many cells are taken before a character.
     """
-    names = names or {}
+    if not names and line.isascii() and line.isprintable():
+        return _breaks_of_cells(line, width)
+    return _breaks_of_words(line, width, names or {})
+
+
+def _breaks_of_cells(line: str, width: int) -> list[int]:
+    """Of a line whose characters are a cell each: it is looked at where its rows end."""
+    starts = [0]
+    end = len(line.rstrip())
+    while (limit := starts[-1] + width) < end:
+        if line[limit] == " ":
+            while line[limit] == " ":
+                limit += 1
+            starts.append(limit)
+        else:
+            starts.append((line.rfind(" ", starts[-1], limit) + 1) or limit)
+    return starts
+
+
+def _breaks_of_words(line: str, width: int, names: Mapping[int, int]) -> list[int]:
+    """Of any line, word by word."""
     starts = [0]
     at = 0
     for match in _WORD.finditer(line):

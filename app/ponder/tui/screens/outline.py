@@ -66,17 +66,24 @@ class OutlineScreen(ModalScreen[int]):
             self._shown = []
         rows.add_options([Option(self._row(mark)) for mark in marks[len(self._shown) :]])
         self._shown = marks
-        points = f"{len(marks)} turning point{'s' * (len(marks) != 1)}" if marks else "no turn yet"
-        self.query_one(Label).update(f"Outline: {points} in {len(self._view.passages.steps)} steps")
+        turns, steps = len(marks), len(self._view.passages.steps)
+        self.query_one(Label).update(
+            f"Outline: {turns} turn{'s' * (turns != 1)}, {steps} step{'s' * (steps != 1)}"
+        )
 
     def _row(self, mark: Mark) -> Text:
         view = self._view
-        step = view.passages.step_at(mark.at) + 1
+        line = view.line_at(mark.at)
         narrow = self.app.size.width < 60
         token = "" if narrow else f"{f'~{view.token_at(mark.at):,}':>8}"
+        step = view.passages.step_at(mark.at) + 1
         row = Text(f"{step:>4}{token}  ", style="dim", no_wrap=True, overflow="ellipsis")
-        row.append(f"{mark.pivot.value:<14}", STYLES.get(mark.pivot, ""))
-        return row.append(view.line_at(mark.at))
+        # Where there is little room, what its words say themselves is not said twice.
+        pivot = "" if narrow and line.startswith(mark.pivot.value) else mark.pivot.value
+        row.append(
+            f"{pivot}  " * bool(pivot) if narrow else f"{pivot:<14}", STYLES.get(mark.pivot, "")
+        )
+        return row.append(line)
 
     @on(OptionList.OptionSelected)
     def chosen(self, message: OptionList.OptionSelected) -> None:

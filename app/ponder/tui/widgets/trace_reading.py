@@ -195,13 +195,11 @@ class Reading(Vertical):
 
     def action_fold_steps(self) -> None:
         """Fold every step, or unfold them if they all are."""
-        steps = range(len(self.passages.steps))
         sheet = self._text.sheet
-        folded = not all(sheet.is_folded(step) for step in steps)
+        folded = not all(sheet.is_folded(step) for step in range(sheet.steps))
         self._lent = None
         self.open_up()
-        for step in steps:
-            self._text.fold(step, folded)
+        self._text.fold_all(folded)
         if self._cursor is not None:
             self._to(self._cursor)
 

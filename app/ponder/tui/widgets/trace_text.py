@@ -143,6 +143,12 @@ class TraceText(Widget):
         if self.sheet.fold(step, folded):
             self.refresh(layout=True)
 
+    def fold_all(self, folded: bool) -> None:
+        """Fold or unfold every step that there is."""
+        for step in reversed(range(self.sheet.steps)):
+            self.sheet.fold(step, folded)
+        self.refresh(layout=True)
+
     def rows_of(self, step: int) -> tuple[int, int]:
         """The first row that it shows of a step, and the one behind the last."""
         sheet = self.sheet
