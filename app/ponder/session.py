@@ -8,21 +8,41 @@ silently dropped.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
 
+from ponder.attachments import split
 from ponder.errors import PromptTooLong
 from ponder.events import Event, Finished, Trimmed
 from ponder.provenance import Provenance, digest
 from ponder.runner import Runner, Stream
 from ponder.thinking.beginning import Beginning
-from ponder.thinking.planning import NOTHING
+from ponder.thinking.planning import NOTHING, Request, plan
 from ponder.thinking.template import ChatTemplate, without_thinking
 from ponder.types import AnswerEnd, AppliedAdapter, Budget, Message, Sampling
 
 Asked = TypeVar("Asked")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What would be sent."""
+
+    prompt: int
+    """Tokens."""
+    n_ctx: int
+    """Tokens that the context holds."""
+    left_out: int
+    """Earlier messages that would not be sent."""
+    fits: bool = True
+    """Whether it could be asked at all."""
+
+    @property
+    def left(self) -> int:
+        """Tokens for thinking and answer."""
+        return max(0, self.n_ctx - self.prompt)
 
 
 class Session:
@@ -108,15 +128,54 @@ class Session:
         Raises:
             InputError: whatever `ask` refuses.
         """
-        asked = [*self.messages, Message("user", text)]
-        # A box that an earlier question asked for was for that question alone.
-        ruling = [text, *(m.content for m in self.messages if m.role == "system")]
+        put, prompt, left_out = self._fitted(text, self.messages, ask)
+        if self.provenance is not None:
+            self.provenance = replace(self.provenance, prompt=digest(prompt), left_out=left_out)
+        return put, left_out
+
+    def foretell(self, text: str, budget: Budget, messages: Sequence[Message]) -> Forecast:
+        """What would be sent if a question were asked after these messages; asks nothing.
+
+        Raises:
+            InputError: a bad budget, or a conversation that the template refuses.
+        """
+        protocol, n_ctx = self.runner.protocol, self.runner.engine.n_ctx
+        tried = 0
+
+        def fit(prompt: tuple[int, ...], boxed: bool) -> int:
+            nonlocal tried
+            tried = len(prompt)
+            # With what opens the thinking, as it is decoded.
+            request = Request(0, prompt, budget, Sampling(), boxed)
+            return len(plan(request, protocol, n_ctx).opening)
+
+        try:
+            opening, _, left_out = self._fitted(text, messages, fit)
+        except PromptTooLong:
+            return Forecast(tried, n_ctx, 0, fits=False)
+        return Forecast(opening, n_ctx, left_out)
+
+    def tokens(self, text: str) -> int:
+        """How many tokens a text takes in a prompt."""
+        return len(self.runner.engine.vocab.encode(text, special=True))
+
+    def _fitted(
+        self,
+        text: str,
+        messages: Sequence[Message],
+        ask: Callable[[tuple[int, ...], bool], Asked],
+    ) -> tuple[Asked, tuple[int, ...], int]:
+        """Have a prompt asked that is short enough; what that gave, it, and messages left out."""
+        asked = [*messages, Message("user", text)]
+        # A box that an earlier question asked for was for that question alone, and what is in a
+        # file is no question.
+        ruling = [split(text)[1], *(m.content for m in messages if m.role == "system")]
         boxed = any("\\boxed" in words for words in ruling)
         left_out = 0
         while True:
+            prompt = self.prompt(asked)
             try:
-                prompt = self.prompt(asked)
-                put = ask(prompt, boxed)
+                return ask(prompt, boxed), prompt, left_out
             except PromptTooLong:
                 first = next((i for i, m in enumerate(asked) if m.role != "system"), len(asked))
                 if not self.trim or first + 2 >= len(asked):
@@ -124,12 +183,6 @@ class Session:
                 # A turn is a question and its answer: both go, so that roles still alternate.
                 del asked[first : first + 2]
                 left_out += 2
-            else:
-                if self.provenance is not None:
-                    self.provenance = replace(
-                        self.provenance, prompt=digest(prompt), left_out=left_out
-                    )
-                return put, left_out
 
     def remember(self, question: str, answer: str) -> None:
         """Keep a turn for the prompts to come."""

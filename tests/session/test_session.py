@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from ponder.attachments import Attachment, wrapped
 from ponder.dialect import Dialect
 from ponder.engines.replay import ByteVocabulary, ReplayEngine, Script, transcript
 from ponder.errors import BudgetError, EngineError, InputError, PromptTooLong
@@ -203,6 +204,34 @@ def test_trimming_leaves_out_the_oldest_turns_and_says_so(session: Sessions) -> 
     # Only the prompt was trimmed: the conversation itself is whole.
     assert talk.messages[:-2] == before
     assert [m.content for m in talk.messages[-2:]] == ["d" * 140, "42"]
+
+
+@pytest.mark.parametrize("length", [1, 40, 100, 180, 260, 320, 390, 500])
+def test_what_is_foretold_comes_true(session: Sessions, length: int) -> None:
+    talk = session(trim=True, system="Be brief. ")
+    for letter in "abc":
+        ask(talk, letter * 40)
+    before = list(talk.messages)
+    seen = talk.foretell("d" * length, Budget(), talk.messages)
+    assert talk.messages == before
+    if not seen.fits:
+        with pytest.raises(PromptTooLong, match=f"{seen.prompt:,} tokens"):
+            ask(talk, "d" * length)
+        return
+    events = ask(talk, "d" * length)
+    left_out = [event.messages for event in events if isinstance(event, Trimmed)]
+    assert left_out == ([seen.left_out] if seen.left_out else [])
+    assert trace(events).usage.prompt == seen.prompt
+    assert seen.left == 400 - seen.prompt
+
+
+def test_a_box_in_a_file_is_no_wish_for_one(session: Sessions) -> None:
+    talk = session()
+    asked: list[bool] = []
+    file = Attachment("a.tex", r"\boxed{1}")
+    for question in ("What is this?", r"Put it into \boxed{}."):
+        talk.put(wrapped([file], question), lambda _, boxed: asked.append(boxed))
+    assert asked == [False, True]
 
 
 def test_trimming_without_a_system_prompt_can_leave_the_question_alone(session: Sessions) -> None:

@@ -27,6 +27,7 @@ from ponder.cli.options import (
 )
 from ponder.errors import InputError, PonderError
 from ponder.events import Finished
+from ponder.printable import safe
 from ponder.settings import Settings, read
 from ponder.sizing import MAX_SEQUENCES
 from ponder.thinking.effort import Wish, parse
@@ -108,6 +109,14 @@ _WORDS = 512
     metavar="M",
     help="The first M of them that answer decide, where nothing has been decided before.",
 )
+@click.option(
+    "--attach",
+    "attached",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Put a text file, or those of a folder, before the question; may be given again.",
+)
 @click.option("--max-answer", type=int, help="Most answer tokens.")
 @click.option("--seed", type=_SEEDS, help="Draw the same tokens again.")
 @running_options
@@ -129,6 +138,7 @@ def app(
     pool: str | None,
     first: int | None,
     weigh: bool | None,
+    attached: tuple[Path, ...],
     max_answer: int | None,
     seed: int | None,
     system: str | None,
@@ -140,7 +150,7 @@ def app(
 ) -> None:
     """See the command's help."""
     try:
-        text = _question(question)
+        text = _attached(attached, quiet or as_json)(_question(question))
         settings = with_preset(read(paths.config_file()), chosen_preset(preset))
         settings = with_model(settings, model, lora)
         settings = with_options(settings, engine_and_sampling)
@@ -181,6 +191,10 @@ def app(
                 terms = Terms(traces, Rules(short=first), tokens, weigh is not False)
                 asked = Polling(opened.session, text, wanted, sampling, terms)
             else:
+                if attached and not (quiet or as_json):
+                    seen = opened.session.foretell(text, wanted, opened.session.messages)
+                    left = f"{seen.left:,} of {seen.n_ctx:,} are left"
+                    click.echo(f"prompt: {seen.prompt:,} tokens, {left}", err=True)
                 asked = opened.session.ask(text, wanted, sampling)
             if as_json:
                 _print_json(asked)
@@ -194,6 +208,26 @@ def app(
             told = {"event": "error", "message": error.message, "hint": error.hint}
             click.echo(json.dumps(told))
         raise
+
+
+def _attached(paths_: tuple[Path, ...], quiet: bool) -> Callable[[str], str]:
+    """Puts files before a question; says what of folders is not among them.
+
+    Raises:
+        InputError: one of them is not there, or is no text.
+    """
+    if not paths_:
+        return lambda question: question
+    from ponder.attachments import gather, wrapped
+
+    gathered = [gather(path) for path in paths_]
+    files = [file for one in gathered for file in one.files]
+    if not quiet:
+        for file in files:
+            click.echo(f"attached: {file.name}", err=True)
+        for name, why in (pair for one in gathered for pair in one.left_out):
+            click.echo(safe(f"left out: {name}: {why}"), err=True)
+    return lambda question: wrapped(files, question)
 
 
 def _question(words: tuple[str, ...]) -> str:

@@ -63,6 +63,20 @@ class Shelf(Access):
         self.empty_trash(at - KEPT)
         return max(moved, 0)
 
+    def questions(self, limit: int) -> list[str]:
+        """What was asked in conversations that are not in the trash, the newest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT question, odd FROM turn WHERE conversation NOT IN"
+                " (SELECT id FROM conversation WHERE deleted IS NOT NULL)"
+                " ORDER BY id DESC LIMIT ?",
+                (limit,),
+            )
+            return [
+                codec.restored(row["question"], codec.odd_of(row).get("question", []))
+                for row in rows
+            ]
+
     def restore(self, ids: Iterable[int]) -> int:
         """Take conversations out of the trash; gives how many were in it."""
         known = [(number,) for number in ids if 0 < number <= LARGEST]

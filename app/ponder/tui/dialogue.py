@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ponder.attachments import split
 from ponder.errors import EngineError, InputError, PonderError
 from ponder.events import Finished, Text
 from ponder.history.records import Vote
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from ponder.history.recorder import Recorder, Slot
     from ponder.history.records import Turn
     from ponder.polling import Polling
-    from ponder.session import Answering
+    from ponder.session import Answering, Forecast
     from ponder.thinking.beginning import Beginning
     from ponder.thinking.lengths import LengthModel
 
@@ -182,10 +184,7 @@ class Dialogue:
 
         session = self._loaded.session
         place = len(self.path.turns) if at is None else at
-        system = [m for m in session.messages if m.role == "system"]
-        if self.system is not None and self._conversation is None:
-            system = [Message("system", self.system)] if self.system else []
-        session.messages = [*system, *self.path.messages(place)]
+        session.messages = self.sent(at)
         sampling = replace(self.sampling or self._loaded.sampling, seed=self._seed())
         after = self.path.before(place)
         if vote is None or vote.traces == 1:
@@ -203,6 +202,23 @@ class Dialogue:
             self.running = Asked(question, polling, slot, vote=vote, numbers=polling.numbers)
         self.path.branch(place, Said(slot, question, self._loaded.name, budget))
         return self.running
+
+    def foretelling(
+        self, question: str, budget: Budget, at: int | None = None
+    ) -> Callable[[], Forecast] | None:
+        """Finds out, on whichever thread, what would be sent for a question; None without a
+        model."""
+        if self.assembled is None:
+            return None
+        return partial(self.assembled.session.foretell, question, budget, self.sent(at))
+
+    def sent(self, at: int | None = None) -> list[Message]:
+        """What goes before a question at a place of the path, the system prompt first."""
+        place = len(self.path.turns) if at is None else at
+        system = [m for m in self._loaded.session.messages if m.role == "system"]
+        if self.system is not None and self._conversation is None:
+            system = [Message("system", self.system)] if self.system else []
+        return [*system, *self.path.messages(place)]
 
     def go_on(self, at: int, trace: Trace, text: str, more: int = 0) -> Asked:
         """Have a turn of the path go on from its thinking as somebody edited it.
@@ -332,7 +348,9 @@ class Dialogue:
 
 def title(question: str) -> str:
     """What a conversation is called: how its first question begins."""
-    first = next((line.strip() for line in question.splitlines() if line.strip()), "")
+    files, asked = split(question)
+    lines = [*asked.splitlines(), *(name for name, _ in files)]
+    first = next((line.strip() for line in lines if line.strip()), "")
     if len(first) <= TITLE:
         return first
     return first[: TITLE - 1].rsplit(" ", 1)[0].rstrip(",;:. ") + "…"

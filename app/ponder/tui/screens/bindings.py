@@ -139,6 +139,18 @@ CHAT: list[BindingType] = [
         tooltip="See and change every setting",
     ),
     Binding(
+        "alt+a", "attach", "Attach", id="attach", show=False, priority=True,
+        tooltip="Put text files or folders before the question",
+    ),
+    Binding(
+        "alt+v", "editor", "Editor", id="editor", show=False, priority=True,
+        tooltip="Write the question in your own editor (VISUAL, EDITOR)",
+    ),
+    Binding(
+        "alt+g", "context", "Context", id="context", show=False, priority=True,
+        tooltip="What the next question would be sent with, and what would be left out",
+    ),
+    Binding(
         "alt+p", "presets", "Presets", id="presets", show=False, priority=True,
         tooltip="Take a model, system prompt, budget and sampler by a name, or keep them as one",
     ),
@@ -291,6 +303,23 @@ SETTINGS: list[BindingType] = [
     ),
 ]  # fmt: skip
 
+ATTACH: list[BindingType] = [
+    Binding("escape", "leave", "Done", id="attach-close", tooltip="Back to the question"),
+    Binding(
+        "tab", "complete", "Complete", id="attach-complete", priority=True,
+        tooltip="As far as all names that begin so go on alike",
+    ),
+    INTO_LIST,
+    Binding("f1", "app.keys", "Keys", id="keys", tooltip="List every key, or hide the list"),
+    Binding(
+        "f8", "remove", "Remove", id="attach-remove", priority=True,
+        tooltip="Take away the one that is marked below",
+    ),
+    Binding(
+        "f7", "clear", "Remove all", id="attach-clear", priority=True, tooltip="Take all away"
+    ),
+]  # fmt: skip
+
 PRESETS: list[BindingType] = [
     Binding("escape", "leave", "Close", id="presets-close", tooltip="Take none"),
     INTO_LIST,
@@ -309,6 +338,13 @@ COMPOSER: list[BindingType] = [
     Binding(
         "ctrl+j,shift+enter,alt+enter", "newline", "New line", id="newline", show=False,
         tooltip="Break the line",
+    ),
+]  # fmt: skip
+
+QUESTION: list[BindingType] = [
+    Binding(
+        "enter,space", "unfold", "Files", id="unfold-files",
+        tooltip="Show the files before this question, or fold them",
     ),
 ]  # fmt: skip
 
@@ -342,13 +378,13 @@ EDIT: list[BindingType] = [
 
 ELSEWHERE: list[BindingType] = [
     *COMPOSER, *TRACE, *SEARCH, *VOTE, *ROLL, *EDIT, *RECEIPT, *MODELS, *EARLIER, *HISTORY,
-    *DIFF, *SETTINGS, *PRESETS, *DIALOGS,
+    *DIFF, *SETTINGS, *PRESETS, *ATTACH, *QUESTION, *DIALOGS,
 ]  # fmt: skip
 """The keys of all screens but the chat, which a user may set as well."""
 
 TOGETHER: list[list[BindingType]] = [
     [*CHAT, *COMPOSER], TRACE, SEARCH, VOTE, ROLL, EDIT, RECEIPT, MODELS, [*EARLIER, *HISTORY],
-    DIFF, SETTINGS, PRESETS, DIALOGS,
+    DIFF, SETTINGS, PRESETS, ATTACH, QUESTION, DIALOGS,
 ]  # fmt: skip
 """Keys that are pressed in one place, beside those of the whole app."""
 

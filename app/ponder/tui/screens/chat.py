@@ -7,7 +7,6 @@ no thread, no token and no file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,6 +23,7 @@ from ponder.tui import pump
 from ponder.tui.dialogue import Asked, title
 from ponder.tui.pump import Told
 from ponder.tui.screens import bindings
+from ponder.tui.screens.chat_attaching import AttachedLine, Attaching
 from ponder.tui.screens.chat_choosing import Choosing
 from ponder.tui.screens.chat_levers import Levers
 from ponder.tui.screens.chat_polling import Polling
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     pass
 
 
-class ChatScreen(Polling, Steering, Levers, Receipts, Searching, Choosing, TuningKeys):
+class ChatScreen(Polling, Steering, Levers, Receipts, Searching, Choosing, TuningKeys, Attaching):
     """Where people live."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings.CHAT
@@ -50,12 +50,15 @@ class ChatScreen(Polling, Steering, Levers, Receipts, Searching, Choosing, Tunin
         """From top to bottom."""
         yield StatusLine()
         yield Conversation()
+        yield AttachedLine(markup=False)
         yield Composer()
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Ready to write at once; the model may come later."""
         self.stop = self.ponder.settings.budget.stop
+        self.attached, self._counted = [], {}
+        self.query_one(AttachedLine).display = False
         self.query_one(Composer).focus()
         self.show_budget()
 
@@ -73,8 +76,9 @@ class ChatScreen(Polling, Steering, Levers, Receipts, Searching, Choosing, Tunin
             message.composer.give_back(message.draft)
             self.queued = message.composer.text
             self.ponder.load_model(self.ponder.model)
-        elif self.put(message.question, self.instead_of):
+        elif self.put(self.with_files(message.question), self.instead_of):
             self.instead_of = None
+            self.sent_off()
             self.show_budget()
         else:
             message.composer.give_back(message.draft)
@@ -91,17 +95,14 @@ class ChatScreen(Polling, Steering, Levers, Receipts, Searching, Choosing, Tunin
         if self.queued and not self.awaited:
             self.queued = ""
             self.query_one(Composer).action_ask()
+        self.foretell()
         self.show_budget()
         self.refresh_bindings()
 
     def put(self, question: str, at: int | None = None) -> bool:
         """Ask; false if that was not possible, and the user was told why."""
-        assembled = self.dialogue.assembled
-        base = replace(self.ponder.settings.budget.base(), stop=self.stop)
-        n_ctx = assembled.engine.n_ctx if assembled else 0
         try:
-            budget = self.wish.budget(base, n_ctx, self.dialogue.lengths)
-            asked = self.dialogue.ask(question, budget, at, vote=self.vote)
+            asked = self.dialogue.ask(question, self.wanted(), at, vote=self.vote)
         except PonderError as error:
             self.tell(error)
             return False
@@ -122,6 +123,7 @@ class ChatScreen(Polling, Steering, Levers, Receipts, Searching, Choosing, Tunin
     async def _follow(self, asked: Asked, at: int | None) -> None:
         """Show a question from here to its end."""
         view = self.view_of(asked)
+        view.attached = self.tokens_of(asked.question)
         conversation = self.query_one(Conversation)
         await conversation.cut(at)
         await conversation.add(view)

@@ -6,6 +6,7 @@ was said, choices of budget, model and conversation. Each is a module beside thi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual.message import Message
@@ -18,7 +19,7 @@ from ponder.printable import safe
 from ponder.thinking.effort import Wish
 from ponder.thinking.stopping import OFF
 from ponder.tui.dialogue import Asked, Dialogue
-from ponder.types import Trace
+from ponder.types import Budget, Trace
 
 if TYPE_CHECKING:
     from ponder.tui.app import PonderApp
@@ -102,6 +103,22 @@ class ChatBase(Screen[None]):
             self.notify(f"Stop the question first (esc), then {purpose}.", markup=False)
             return False
         return True
+
+    def wanted(self) -> Budget:
+        """The budget of the next question.
+
+        Raises:
+            BudgetError: it cannot be had.
+        """
+        assembled = self.dialogue.assembled
+        base = replace(self.ponder.settings.budget.base(), stop=self.stop)
+        n_ctx = assembled.engine.n_ctx if assembled else 0
+        return self.wish.budget(base, n_ctx, self.dialogue.lengths)
+
+    @property
+    def warning(self) -> str:
+        """What is to be known of the next question before it is asked; empty for nothing."""
+        raise NotImplementedError
 
     @property
     def preset_name(self) -> str:

@@ -49,6 +49,8 @@ class Choosing(ChatBase):
         elif self.instead_of is not None:
             turn = self.instead_of + 1
             composer.border_subtitle = f"enter asks instead of turn {turn} · esc asks at the end"
+        elif self.warning:
+            composer.border_subtitle = self.warning
         else:
             composer.border_subtitle = "enter asks · ctrl+j new line"
 

@@ -31,6 +31,7 @@ from ponder.tui.widgets.answer import AnswerView
 from ponder.tui.widgets.ballots import BallotLine, Headline, Roll
 from ponder.tui.widgets.branch import BranchLine
 from ponder.tui.widgets.cell import Cell
+from ponder.tui.widgets.question import QuestionView
 from ponder.tui.widgets.trace import TraceView
 from ponder.tui.widgets.turn import TurnView
 from ponder.types import Channel, Span, Trace
@@ -106,7 +107,7 @@ class PollTurn(TurnView):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield Static(Content(safe(self.question)), classes="question")
+        yield QuestionView(self.question, self.attached)
         yield BranchLine(*self._branch)
         yield self._headline
         yield self._roll

@@ -15,6 +15,9 @@ from ponder import offline
 from ponder.printable import safe
 from ponder.tui.labels import bar
 
+GAUGE = 8
+"""Cells of the context's bar."""
+
 
 class StatusLine(Widget):
     """One line, redrawn when one of its facts changes."""
@@ -40,7 +43,7 @@ class StatusLine(Widget):
             facts.append("not saved")
         used, there = self.context
         if there and self.fraction < 0:
-            facts.append(f"{used:,}/{there:,} context")
+            facts.append(f"{bar(used / there, GAUGE)} {used:,}/{there:,} context")
         if self.preset:
             facts.append(f"preset {self.preset}")
         if self.work:

@@ -24,6 +24,7 @@ from ponder.tui.pump import Told
 from ponder.tui.widgets.answer import AnswerView
 from ponder.tui.widgets.branch import BranchLine
 from ponder.tui.widgets.budget_bar import BudgetBar
+from ponder.tui.widgets.question import QuestionView
 from ponder.tui.widgets.trace import Fold, TraceView
 from ponder.types import Channel, Finish, Span, Trace
 
@@ -54,6 +55,8 @@ class TurnView(Vertical):
         branch: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
+        self.attached = 0
+        """Tokens of the files before the question; 0 where that is not known."""
         self._branch = branch
         self.question = question
         self.model = model
@@ -71,7 +74,7 @@ class TurnView(Vertical):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield Static(Content(safe(self.question)), classes="question")
+        yield QuestionView(self.question, self.attached)
         yield BranchLine(*self._branch)
         yield self._trace_view
         yield self._bar
