@@ -6,10 +6,10 @@ shown. Knows sessions and the recorder; knows no widget and no event loop.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ponder.attachments import split
@@ -85,6 +85,8 @@ class Dialogue:
         """The system prompt of conversations that begin from here on; None leaves the model's."""
         self.sampling: Sampling | None = None
         """How tokens are drawn from here on; None leaves the model's."""
+        self._measuring = threading.Lock()
+        """Held while prompts are measured: a model that is measured with is not taken away."""
         self._now = now
         self._seed = seed
         self._conversation: Slot | None = None
@@ -100,7 +102,8 @@ class Dialogue:
 
     def detach(self) -> None:
         """Let the model go; its memory is free when this returns."""
-        assembled, self.assembled = self.assembled, None
+        with self._measuring:
+            assembled, self.assembled = self.assembled, None
         if assembled is not None:
             assembled.session.runner.close()
 
@@ -208,9 +211,23 @@ class Dialogue:
     ) -> Callable[[], Forecast] | None:
         """Finds out, on whichever thread, what would be sent for a question; None without a
         model."""
-        if self.assembled is None:
+        loaded = self.assembled
+        if loaded is None:
             return None
-        return partial(self.assembled.session.foretell, question, budget, self.sent(at))
+        messages = self.sent(at)
+
+        def look() -> Forecast:
+            with self._measuring:
+                if self.assembled is not loaded:
+                    raise EngineError("The model has been taken away.")
+                return loaded.session.foretell(question, budget, messages)
+
+        return look
+
+    def tokens(self, text: str) -> int:
+        """How many tokens a text takes, on whichever thread; 0 without a model."""
+        with self._measuring:
+            return 0 if self.assembled is None else self.assembled.session.tokens(text)
 
     def sent(self, at: int | None = None) -> list[Message]:
         """What goes before a question at a place of the path, the system prompt first."""

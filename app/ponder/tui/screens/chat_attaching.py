@@ -6,7 +6,6 @@ code that decides it when the question is asked.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -85,26 +84,30 @@ class Attaching(ChatBase):
     @work(group="forecast", exclusive=True)
     async def foretell(self) -> None:
         """Find out whether it fits, and show it."""
+        if not self.query(Composer):
+            return  # the screen goes
         question = self.query_one(Composer).question
         if not question and not self.attached:
             if self.forecast is not None:
                 self._forget()
             return
-        files, assembled = list(self.attached), self.dialogue.assembled
+        files = list(self.attached)
         try:
             look = self.dialogue.foretelling(
                 wrapped(files, question), self.wanted(), self.instead_of
             )
-            if look is None or assembled is None:
+            if look is None:
                 self._forget()
                 return
-            count = partial(assembled.session.tokens, wrapped(files, ""))
             self.forecast, self._attached_tokens = await pump.aside(
-                lambda: (look(), count() if files else 0), "ponder-forecast"
+                lambda: (look(), self.dialogue.tokens(wrapped(files, "")) if files else 0),
+                "ponder-forecast",
             )
         except PonderError:
             # It is told when it is asked.
             self.forecast = None
+        if not self.query(AttachedLine):
+            return  # the screen has gone meanwhile
         self._show_attached()
         self.show_budget()
 
@@ -133,12 +136,8 @@ class Attaching(ChatBase):
         from ponder.tui.screens.attach import AttachScreen
 
         self.app.clear_notifications()
-
-        def count(text: str) -> int:
-            assembled = self.dialogue.assembled
-            return 0 if assembled is None else assembled.session.tokens(text)
-
-        self.attached = await self.app.push_screen_wait(AttachScreen(self.attached, count))
+        screen = AttachScreen(self.attached, self.dialogue.tokens)
+        self.attached = await self.app.push_screen_wait(screen)
         self._show_attached()
         self.foretell()
 
@@ -149,7 +148,6 @@ class Attaching(ChatBase):
 
         self.app.clear_notifications()
         question, files = self.query_one(Composer).question, list(self.attached)
-        assembled = self.dialogue.assembled
         try:
             look = self.dialogue.foretelling(
                 wrapped(files, question), self.wanted(), self.instead_of
@@ -157,10 +155,10 @@ class Attaching(ChatBase):
         except PonderError as error:
             self.tell(error)
             return
-        if look is None or assembled is None:
+        if look is None:
             self.notify("There is no model yet.", markup=False)
             return
-        tokens, messages = assembled.session.tokens, self.dialogue.sent(self.instead_of)
+        tokens, messages = self.dialogue.tokens, self.dialogue.sent(self.instead_of)
 
         def measure() -> tuple[Forecast, list[Part]]:
             seen, parts, left_out = look(), [], 0
