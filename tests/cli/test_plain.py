@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -256,7 +257,9 @@ def test_another_model_is_taken_and_the_one_there_was_where_that_fails() -> None
     opener = Opener()
     opener.refusals["bad"] = EngineError("It is damaged.", "Fetch it again.")
     talk = Talk(opener)
-    said = talk("/model r1-8b", "/model bad", "Who?", "/modle", typed=False)
+    # What is said while it answers is heard at once: the last line waits until it does.
+    answered = partial(talk.heard.until, "answer:")
+    said = talk("/model r1-8b", "/model bad", "Who?", answered, "/modle", typed=False)
     assert in_order(said, "r1-8b is ready", "error: It is damaged.\nhint: Fetch it again.")
     assert in_order(
         said, "loading r1-8b again", "r1-8b is ready", "answer:", "Did you mean /model?"
