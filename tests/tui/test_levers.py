@@ -304,16 +304,16 @@ async def test_levers_that_are_not_offered_do_nothing() -> None:
 
 async def test_users_keys_pull_the_levers() -> None:
     opener = Opener(hold_at=20)
-    tui = TuiSettings(keys={"answer-now": "f9", "fold": "f10,f11"})
+    tui = TuiSettings(keys={"answer-now": "alt+x", "fold": "f12,alt+y"})
     async with playing(staged(opener, tui=tui), opener) as play:
         await play.ask_and_hold()
-        await play.press("f11")
+        await play.press("alt+y")
         assert play.turn.trace_view.fold == "open"
         await play.press("f2")
         play.engine.let_go(4)
         await play.held()
         assert play.turn.trace_view.standing.finish is None
-        await play.press("f9")
+        await play.press("alt+x")
         play.engine.let_go()
         await play.idle()
         assert trace_of(play).finish is Finish.USER
@@ -321,10 +321,10 @@ async def test_users_keys_pull_the_levers() -> None:
 
 async def test_a_key_for_an_action_that_there_is_not_is_told_of() -> None:
     opener = Opener()
-    tui = TuiSettings(keys={"answer": "f9", "budget": "f10"})
+    tui = TuiSettings(keys={"answer": "alt+x", "budget": "alt+y"})
     async with playing(staged(opener, tui=tui), opener) as play:
         assert any("'answer'" in told and "answer-now" in told for told in play.notices)
-        await play.press("f10")
+        await play.press("alt+y")
         assert isinstance(play.app.screen, BudgetScreen)
 
 
